@@ -21,7 +21,7 @@ import soundfile
 
 from secateur.audio.read import read_audio
 from secateur.data.alignment.cut import CutSettings
-from secateur.data.manifest import Utterance, find_speech, load_set
+from secateur.data.manifest import Utterance, find_speech, read_manifest
 from secateur.runtime.align import Aligned, align
 from secateur.runtime.recogniser import Recogniser
 
@@ -151,13 +151,13 @@ def main() -> None:
     options = parser.parse_args()
     speech = find_speech()
     assert speech is not None, "name the folder of speech with SECATEUR_DATA"
-    every = load_set(speech, "librispeech-mini", options.split)
+    every = read_manifest(speech / "librispeech-mini" / f"{options.split}.jsonl")
     clips, seconds = [], 0.0
     for u in every[:: max(1, int(sum(e.duration for e in every) / 60 / options.minutes))]:
         if seconds < 60 * options.minutes:
             clips.append(u)
             seconds += u.duration
-    others = [u for u in load_set(speech, "librispeech-mini", "train")[:200] if len(u.text.split()) > 15]
+    others = [u for u in read_manifest(speech / "librispeech-mini" / "train.jsonl")[:200] if len(u.text.split()) > 15]
     options.work.mkdir(parents=True, exist_ok=True)
     path = options.work / "joined.flac"
     starts = joined(clips, path, 0)

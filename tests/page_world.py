@@ -87,9 +87,8 @@ def make_published(cache: Path) -> None:
         model, text = read_foreign(scratch / name)
         if name == "moonshine":  # ends its texts at once, too
             with torch.no_grad():
-                rows = model.decoder.token_embedding.weight
-                down = model.decoder.layers[-1].ffn.down
-                down.bias += 1000 * (rows[2] - rows[2].mean())
+                ending = model.decoder.token_embedding.weight[model.config.tokens.end]
+                model.decoder.layers[-1].ffn.down.bias += 1000 * (ending - ending.mean())
         save_checkpoint(models / repository, model, text)
 
 

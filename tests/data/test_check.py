@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from secateur.data.check import CheckSettings, check, check_texts
-from secateur.data.manifest import Utterance, load_set
+from secateur.data.manifest import Utterance, read_manifest
 
 RATE = 16000
 
@@ -114,7 +114,7 @@ def test_thresholds(clips: list[Utterance]) -> None:
 
 
 def test_real_speech_is_sound_and_planted_mistakes_are_found(speech: Path) -> None:
-    some = load_set(speech, "librispeech-mini", "test")[:60]
+    some = read_manifest(speech / "librispeech-mini" / "test.jsonl")[:60]
     assert check(some) == []
     shortest, longest = (f(some, key=lambda u: u.duration) for f in (min, max))
     swapped = {shortest.id: replace(shortest, text=longest.text), longest.id: replace(longest, text=shortest.text)}

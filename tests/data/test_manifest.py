@@ -17,7 +17,6 @@ from secateur.data.manifest import (
     find_speech,
     iter_manifest,
     limit,
-    load_set,
     read_manifest,
     write_manifest,
 )
@@ -153,11 +152,9 @@ def test_find_and_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECATEUR_DATA", str(tmp_path))
     folder = find_speech()
     assert folder == tmp_path
-    assert [u.id for u in load_set(tmp_path, "digits", "dev")] == ["a"]
-    with pytest.raises(SecateurError, match=r"no set 'digit' \(did you mean 'digits'\?\); there are: digits"):
-        load_set(tmp_path, "digit", "dev")
+    assert [u.id for u in read_manifest(folder / "digits" / "dev.jsonl")] == ["a"]
     with pytest.raises(SecateurError, match=r"test.jsonl: no such file \(there are dev.jsonl\)"):
-        load_set(tmp_path, "digits", "test")
+        read_manifest(folder / "digits" / "test.jsonl")
     monkeypatch.setenv("SECATEUR_DATA", str(tmp_path / "none"))
     with pytest.raises(SecateurError, match="no such folder"):
         find_speech()
@@ -187,7 +184,7 @@ def test_limit_spreads_over_speakers_and_grows_by_adding() -> None:
 
 
 def test_real_sets_are_read(speech: Path) -> None:
-    utterances = load_set(speech, "speechocean762", "dev")
+    utterances = read_manifest(speech / "speechocean762" / "dev.jsonl")
     assert len({u.speaker for u in utterances}) == 12
     assert all(u.audio.is_absolute() and u.audio.exists() and u.duration > 0 for u in utterances)
     assert {"age", "gender"} <= set(utterances[0].extras)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secateur.base.errors import SecateurError
-from secateur.data.manifest import Utterance, load_set
+from secateur.data.manifest import Utterance, read_manifest
 from secateur.data.split import shared_texts, split_by_speaker, without_texts_of
 
 
@@ -78,6 +78,6 @@ def test_shared_texts_are_counted_and_dropped() -> None:
 
 
 def test_real_prompts_that_occur_twice(speech: Path) -> None:
-    sets = {name: load_set(speech, "speechocean762", name) for name in ("train", "test")}
+    sets = {name: read_manifest(speech / "speechocean762" / f"{name}.jsonl") for name in ("train", "test")}
     assert shared_texts(sets)["train", "test"] > 10
     assert shared_texts({"train": without_texts_of(sets["train"], sets["test"]), "test": sets["test"]}) == {}

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from secateur.base.errors import SecateurError
-from secateur.data.manifest import Utterance, load_set
+from secateur.data.manifest import Utterance, read_manifest
 from secateur.data.stats import Stats, Tallies, Tally, draw_histogram, stats, words_of
 
 
@@ -54,7 +54,7 @@ def test_groups() -> None:
 
 
 def test_real_speech(speech: Path) -> None:
-    utterances = load_set(speech, "speechocean762", "test")
+    utterances = read_manifest(speech / "speechocean762" / "test.jsonl")
     found = stats(utterances)
     assert (found.utterances, found.speakers) == (1500, 75)
     assert found.hours == pytest.approx(1.60, abs=0.01)

@@ -15,7 +15,7 @@ from small_models import inputs, small_whisper
 from secateur.base.errors import SecateurError
 from secateur.base.files import sha256
 from secateur.export.onnx import export_onnx
-from secateur.export.parity import parity
+from secateur.export.parity import parity, source_steps
 from secateur.export.precision import quantise, quantise_nibbles
 from secateur.families.whisper.model import Whisper
 from secateur.families.whisper.read_onnx import read_back
@@ -136,10 +136,10 @@ def test_parity_finds_a_changed_model(tmp_path: Path) -> None:
     model, tokenizer = small_whisper()
     session = OnnxSession(export_onnx(model, tokenizer, tmp_path / "out", "fp32"), threads=1)
     mels = [mel[:count].numpy() for mel, count in zip(*inputs(model)[:2], strict=True)]
-    same = parity(model, session, mels)
+    same = parity(source_steps(model, mels), session)
     assert same.max_difference < 1e-4 and same.agreement == 1 and same.clips_equal == same.clips == 3
     other, _ = small_whisper(seed=5)
-    different = parity(other, session, mels)
+    different = parity(source_steps(other, mels), session)
     assert different.max_difference > 1 and different.agreement < 0.9
 
 

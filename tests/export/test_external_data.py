@@ -16,7 +16,7 @@ from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.export import job, onnx, room, spool  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
-from secateur.export.parity import parity  # noqa: E402
+from secateur.export.parity import parity, source_steps  # noqa: E402
 from secateur.export.precision import PRECISIONS  # noqa: E402
 from secateur.export.source import Source  # noqa: E402
 from secateur.families.whisper.read_onnx import read_back  # noqa: E402
@@ -56,7 +56,7 @@ def test_a_graph_without_a_limit_is_whole_and_read_back(outside: None, tmp_path:
     assert all(torch.allclose(again.state_dict()[n], v, atol=1e-6) for n, v in model.state_dict().items())
     export_onnx(model, tokenizer, folder, "int8")  # an earlier export is replaced, with what is beside it
     mels = [mel[:count].numpy() for mel, count in zip(*inputs(model)[:2], strict=True)]
-    assert parity(model, OnnxSession(folder, threads=1), mels).agreement > 0.8
+    assert parity(source_steps(model, mels), OnnxSession(folder, threads=1)).agreement > 0.8
 
 
 def test_a_file_that_is_not_the_one_beside_is_refused(outside: None, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from small_models import random_units  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.families.ctc.cost import count_parameters  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
-from secateur.models.checkpoint import load_weights, read_weights, save_checkpoint  # noqa: E402
+from secateur.models.checkpoint import StoredTensors, load_weights, save_checkpoint  # noqa: E402
 from secateur.models.family import read_config  # noqa: E402
 from secateur.prune.shrink import mask, shrink  # noqa: E402
 
@@ -29,7 +29,7 @@ def stored_and_read(model: CtcModel, folder: Path) -> CtcModel:
     save_checkpoint(folder, model, NoText())
     with torch.device("meta"):
         again = CtcModel(read_config(folder / "config.json"))
-    load_weights(again, read_weights(folder / "model.safetensors"), str(folder))
+    load_weights(again, StoredTensors(folder / "model.safetensors"), str(folder))
     return again.eval()
 
 

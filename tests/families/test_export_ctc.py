@@ -17,7 +17,7 @@ from small_models import random_units  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
-from secateur.export.parity import frame_parity  # noqa: E402
+from secateur.export.parity import frame_parity, source_frames  # noqa: E402
 from secateur.families.ctc.graph import ctc_graph  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
 from secateur.families.ctc.new_model import PRESETS  # noqa: E402
@@ -88,7 +88,7 @@ def test_an_exported_folder_is_whole_and_says_the_same(tmp_path: Path) -> None:
     measured = []
 
     def check(folder: Path) -> dict[str, Any]:
-        measured.append(frame_parity(model, folder, clips))
+        measured.append(frame_parity(source_frames(model, clips), folder))
         return asdict(measured[0])
 
     folder = export_onnx(model, NoText(), tmp_path / "out", "fp32", check)
@@ -108,7 +108,7 @@ def test_an_exported_folder_is_whole_and_says_the_same(tmp_path: Path) -> None:
 def test_parity_notices_another_model(tmp_path: Path) -> None:
     folder = export_onnx(small_ctc("gru"), NoText(), tmp_path / "out")
     clips = [np.random.default_rng(0).standard_normal((50, 19), np.float32)]
-    found = frame_parity(small_ctc("gru", seed=1), folder, clips)
+    found = frame_parity(source_frames(small_ctc("gru", seed=1), clips), folder)
     assert found.clips_equal == 0
     assert found.agreement < 0.9
     assert found.max_difference > 0.05

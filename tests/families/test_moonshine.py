@@ -19,7 +19,7 @@ from speech_clips import clips  # noqa: E402
 
 from secateur.decode.loops import cut_loops  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
-from secateur.export.parity import parity  # noqa: E402
+from secateur.export.parity import parity, source_steps  # noqa: E402
 from secateur.families.moonshine.config import GroupedAttentionWidths  # noqa: E402
 from secateur.families.moonshine.cost import count_parameters, macs_by_part  # noqa: E402
 from secateur.families.moonshine.folder import read_pieces, write_moonshine  # noqa: E402
@@ -251,7 +251,7 @@ def test_exported_graphs_equal_the_source(learnt: tuple[Moonshine, Any, list[Any
     small = shrink(model, keep)
     export_onnx(small, text, tmp_path / "fp32", "fp32")
     session = OnnxSession(tmp_path / "fp32")
-    found = parity(small, session, [audio[:, None] for audio, _ in heard[:4]])
+    found = parity(source_steps(small, [audio[:, None] for audio, _ in heard[:4]]), session)
     assert found.steps_equal == found.steps and found.max_difference < 1e-4
     samples, frames, tokens = batch(small)
     state = session.encode(samples.numpy(), frames.numpy())
@@ -268,7 +268,7 @@ def test_exported_graphs_equal_the_source(learnt: tuple[Moonshine, Any, list[Any
     assert look.shape[1] == sum(d.cross_attention.heads for d in small.config.decoder)
     assert np.allclose(look.sum(-1), 1, atol=1e-5)
     export_onnx(model, text, tmp_path / "int8", "int8")
-    packed = parity(model, OnnxSession(tmp_path / "int8"), [audio[:, None] for audio, _ in heard])
+    packed = parity(source_steps(model, [audio[:, None] for audio, _ in heard]), OnnxSession(tmp_path / "int8"))
     assert packed.agreement > 0.9
 
 

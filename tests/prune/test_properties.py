@@ -42,7 +42,7 @@ from secateur.families.whisper.config import (  # noqa: E402
 )
 from secateur.families.whisper.model import Whisper  # noqa: E402
 from secateur.features.front_end import front_end  # noqa: E402
-from secateur.models.checkpoint import load_checkpoint, load_weights, read_weights, save_checkpoint  # noqa: E402
+from secateur.models.checkpoint import StoredTensors, load_checkpoint, load_weights, save_checkpoint  # noqa: E402
 from secateur.models.family import read_config  # noqa: E402
 from secateur.prune.budget import by_budget  # noqa: E402
 from secateur.prune.pruner import COSTS  # noqa: E402
@@ -182,7 +182,7 @@ def test_ctc(tmp_path_factory: pytest.TempPathFactory, config: CtcConfig, data: 
     folder = save_checkpoint(tmp_path_factory.mktemp("m"), small, NoText())
     with torch.device("meta"):
         loaded = CtcModel(read_config(folder / "config.json"))
-    load_weights(loaded, read_weights(folder / "model.safetensors"), str(folder))
+    load_weights(loaded, StoredTensors(folder / "model.safetensors"), str(folder))
     assert same(loaded, small)
     torch.testing.assert_close(heard(loaded.eval(), own), heard(small, own))
 

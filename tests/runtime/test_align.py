@@ -10,7 +10,7 @@ import soundfile
 
 from secateur.audio.read import read_audio
 from secateur.cli import main
-from secateur.data.manifest import Utterance, load_set, read_manifest
+from secateur.data.manifest import Utterance, read_manifest
 
 RATE = 16000
 Talk = tuple[Path, list[Utterance], list[tuple[float, float]]]
@@ -19,7 +19,7 @@ Talk = tuple[Path, list[Utterance], list[tuple[float, float]]]
 @pytest.fixture(scope="module")
 def talk(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Talk:
     """Six clips of one reader in a row, with half a second between them; and where each is."""
-    clips = [u for u in load_set(speech, "librispeech-mini", "dev") if 4 < u.duration < 12][:6]
+    clips = [u for u in read_manifest(speech / "librispeech-mini" / "dev.jsonl") if 4 < u.duration < 12][:6]
     pieces, spans, at = [], [], 0.0
     for u in clips:
         samples = read_audio(u.audio, RATE)

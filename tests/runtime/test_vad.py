@@ -13,7 +13,7 @@ from secateur.decode.generation import Generation
 from secateur.decode.segments import Segment
 from secateur.decode.speech import SpeechSettings, Window, regions
 from secateur.runtime.passages import decoded
-from secateur.runtime.vad import BLOCK, Silero, silero_path, speech_probabilities, speech_probability
+from secateur.runtime.vad import BLOCK, Silero, silero_path, speech_probabilities
 
 RATE = 16000
 DETECTORS = ["energy", pytest.param("silero", marks=pytest.mark.skipif(silero_path() is None, reason="no silero"))]
@@ -21,7 +21,7 @@ DETECTORS = ["energy", pytest.param("silero", marks=pytest.mark.skipif(silero_pa
 
 def found(audio: np.ndarray, detector: str, rate: int = RATE) -> list[tuple[float, float]]:  # type: ignore[type-arg]
     """Regions in seconds."""
-    p = speech_probability(audio, rate, detector)
+    (p,) = speech_probabilities([audio], rate, detector)
     return [(a / rate, b / rate) for a, b in regions(p, round(BLOCK * rate), SpeechSettings(), rate)]
 
 
@@ -82,7 +82,7 @@ def test_other_rates(said: list[np.ndarray], detector: str) -> None:  # type: ig
     half = soxr.resample(said[0], RATE, 8000)
     speech = sum(b - a for a, b in found(half, detector, 8000))
     assert speech == pytest.approx(sum(b - a for a, b in found(said[0], detector)), rel=0.35)
-    assert len(speech_probability(half, 8000, detector)) == -(-len(half) // 256)
+    assert len(speech_probabilities([half], 8000, detector)[0]) == -(-len(half) // 256)
 
 
 def test_words_in_a_gap_of_a_window_come_in_the_order_of_their_times() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..base.errors import UTTERANCES, SecateurError, nearest, several
+from ..base.errors import UTTERANCES, SecateurError, several
 from ..base.files import Json, at_home, atomic_path
 from ..base.remote import absolute, open_remote, url_of
 from ..text.languages import language_tag
@@ -301,19 +301,6 @@ def find_speech() -> Path | None:
     roots = [Path.cwd(), CHECKOUT] if (CHECKOUT / "pyproject.toml").is_file() else [Path.cwd()]
     beside = (root.resolve().parent / "shared" / "data" for root in roots)
     return next((folder for folder in beside if folder.is_dir()), None)
-
-
-def load_set(folder: str | Path, name: str, split: str) -> list[Utterance]:
-    """The utterances of `folder/name/split.jsonl`.
-
-    Raises:
-        SecateurError: no such set or split (the message lists those there are), or see `iter_manifest`.
-    """
-    folder = Path(folder)
-    if not (folder / name).is_dir():
-        known = sorted({p.parent.name for p in folder.glob("*/*.jsonl")})
-        raise SecateurError(f"{folder}: no set '{name}'{nearest(name, known)}; there are: {', '.join(known) or 'none'}")
-    return read_manifest(folder / name / f"{split}.jsonl")
 
 
 def evenly(clips: Sequence[T], most: int) -> list[T]:

@@ -17,7 +17,7 @@ from ..runtime.onnx_session import load_session
 from .exporter import Observed
 from .graph import ModelProto
 from .layers import Weights
-from .parity import FrameParity, SourceFrames, check_finite, frame_parity_with, source_frames
+from .parity import FrameParity, SourceFrames, check_finite, frame_parity, source_frames
 from .precision import Ranges
 
 
@@ -62,4 +62,4 @@ class FrameExporter:
 
     def compare(self, expected: list[SourceFrames], folder: Path) -> FrameParity:
         """See `Exporter.compare`."""
-        return frame_parity_with(expected, folder)
+        return frame_parity(expected, folder)

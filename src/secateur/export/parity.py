@@ -52,7 +52,7 @@ def source_frames(model: FrameNetwork, clips: Sequence[Floats]) -> list[SourceFr
     return [SourceFrames(clip, model(torch.from_numpy(clip)[None].to(device))[0][0].cpu().numpy()) for clip in clips]
 
 
-def frame_parity_with(expected: Sequence[SourceFrames], folder: str | Path) -> FrameParity:
+def frame_parity(expected: Sequence[SourceFrames], folder: str | Path) -> FrameParity:
     """Compare what was exported to `folder` with its source.
 
     Probabilities are compared, not their logarithms, which differ much where probabilities are near 0.
@@ -66,11 +66,6 @@ def frame_parity_with(expected: Sequence[SourceFrames], folder: str | Path) -> F
         same = clip.log_probs.argmax(1) == values.argmax(1)
         frames, equal, clips_equal = frames + len(same), equal + int(same.sum()), clips_equal + bool(same.all())
     return FrameParity(len(expected), clips_equal, frames, equal, worst)
-
-
-def frame_parity(model: FrameNetwork, folder: str | Path, features: Sequence[Floats]) -> FrameParity:
-    """Compare `model` with what was exported to `folder` on features (frames, inputs) of some clips."""
-    return frame_parity_with(source_frames(model, features), folder)
 
 
 def check_finite(results: Sequence[ArrayLike]) -> None:
@@ -132,7 +127,7 @@ def source_steps(model: TokenNetwork, clips: Sequence[Floats], limit: int = 48) 
     return decoded
 
 
-def parity_with(expected: Sequence[SourceSteps], session: DecoderSession) -> Parity:
+def parity(expected: Sequence[SourceSteps], session: DecoderSession) -> Parity:
     """Compare an exported model's logits with its source's, whose tokens it is fed."""
     config = session.config
     rules, prompt = Rules.of(config.tokens, config.vocabulary, timestamps=False), config.tokens.prompt()
@@ -148,11 +143,3 @@ def parity_with(expected: Sequence[SourceSteps], session: DecoderSession) -> Par
             step = np.array([[token]])
         clips_equal += same
     return Parity(len(expected), clips_equal, steps, equal, worst)
-
-
-def parity(model: TokenNetwork, session: DecoderSession, clips: Sequence[Floats], limit: int = 48) -> Parity:
-    """Compare `model` with the exported `session` on features (frames, inputs) of some `clips`.
-
-    Each clip is decoded greedily by `model`, up to the end token or `limit` tokens.
-    """
-    return parity_with(source_steps(model, clips, limit), session)

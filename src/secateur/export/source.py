@@ -23,7 +23,6 @@ class Source:
     config: Config
     text: TextCodec
     read: Callable[[], Network]
-    from_files: bool = False
 
     @classmethod
     def of_model(cls, model: Network, text: TextCodec) -> Source:
@@ -39,7 +38,7 @@ class Source:
         """
         with shapes_only():
             model, text = load_model(name)
-        return cls(model.config, text, lambda: load_model(name)[0], True)
+        return cls(model.config, text, lambda: load_model(name)[0])
 
     def for_writing(self) -> Network:
         """The model with the types of its files, which cannot run: what writers of other formats need."""

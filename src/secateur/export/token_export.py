@@ -16,7 +16,7 @@ from ..runtime.onnx_session import OnnxSession, load_session
 from .exporter import Observed
 from .graph import ModelProto
 from .layers import Weights
-from .parity import Parity, SourceSteps, check_finite, parity_with, source_steps
+from .parity import Parity, SourceSteps, check_finite, parity, source_steps
 from .precision import Ranges
 from .smoothing import Scaling, smooth
 
@@ -82,4 +82,4 @@ class TokenExporter:
 
     def compare(self, expected: list[SourceSteps], folder: Path) -> Parity:
         """See `Exporter.compare`."""
-        return parity_with(expected, OnnxSession(folder))
+        return parity(expected, OnnxSession(folder))

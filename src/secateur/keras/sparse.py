@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -105,12 +105,6 @@ def _axes(layer: Layer, rank: int) -> tuple[tuple[int, ...], int]:
     if kind.startswith("Depthwise"):  # every output reads one channel: its taps are the inputs
         return order, rank - 2
     return order, rank - 1
-
-
-def share_of_zeros(kernels: Iterable[Kernel]) -> tuple[int, int]:
-    """Weights of the kernels that are zero, and all of them."""
-    counts: Sequence[tuple[int, int]] = [(int((k.values == 0).sum()), k.values.size) for k in kernels]
-    return sum(zero for zero, _ in counts), sum(size for _, size in counts)
 
 
 Floats = NDArray[np.float32]

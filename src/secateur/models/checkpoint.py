@@ -141,15 +141,6 @@ def _opened(path: Path) -> Iterator[Any]:
         raise SecateurError(f"{path}: a damaged safetensors file ({problem}); fetch or export it again") from problem
 
 
-def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
-    """The tensors of a safetensors file, each read when it is asked for.
-
-    Raises:
-        SecateurError: missing, truncated or another format.
-    """
-    return StoredTensors(path)
-
-
 def same_values(one: torch.Tensor, other: torch.Tensor) -> bool:
     """Whether two tensors are equal; on the meta device, where none has values, whether their shapes are."""
     if one.is_meta or other.is_meta:

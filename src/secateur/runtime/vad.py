@@ -106,11 +106,6 @@ def silero_path() -> Path | None:
     return None
 
 
-def speech_probability(audio: Audio, rate: int, name: str = "auto") -> NDArray[np.float32]:
-    """The probability of speech (blocks,) in every block of `BLOCK` seconds of one recording; see the plural."""
-    return speech_probabilities([audio], rate, name)[0]
-
-
 def speech_probabilities(audios: Sequence[Audio], rate: int, name: str = "auto") -> list[NDArray[np.float32]]:
     """The probability of speech (blocks,) in every block of `BLOCK` seconds of recordings (samples,) at `rate`.
 
@@ -175,7 +170,7 @@ def _normal_level(audio: Audio) -> Audio:
 
 
 def energy_probability(audio: Audio, rate: int) -> NDArray[np.float32]:
-    """As `speech_probability`, from the long-term spectral divergence (Ramírez et al. 2004) over an adaptive floor.
+    """The same of one recording, from the long-term spectral divergence (Ramírez et al. 2004) over an adaptive floor.
 
     Bands of a spectrum (about 100 Hz to 4 kHz) are compared with their own quietest tenth within five seconds to either
     side, and what is as flat as noise counts less. A recording with hardly a difference between loud and quiet, such

@@ -50,21 +50,6 @@ def greedy(
     return token_rows(rows, tokens.end)
 
 
-@torch.no_grad()
-def no_speech_probability(model: TokenNetwork, features: Tensor, frames: Tensor | None) -> Tensor:
-    """The probability (batch,) of no speech in `features` (batch, frames, inputs): `<|nospeech|>` after the
-    start token; zero of a model without that token.
-
-    The reference reads it there, before language and task; training with `train.mix` calibrates it.
-    """
-    tokens = model.config.tokens
-    if tokens.no_speech is None:
-        return torch.zeros(len(features), device=features.device)
-    start = torch.full((len(features), 1), tokens.start, device=features.device)
-    logits = model.step(start, model.encode(features, frames))
-    return logits.float().softmax(-1)[:, tokens.no_speech]
-
-
 def max_tokens(model: TokenNetwork, prompt: list[int], limit: int | None = None) -> int:
     """The most tokens of a row: 224, as the reference, or what the text context holds."""
     room: int = model.config.text_context - len(prompt)
