@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from secateur.base.errors import SecateurError
-from secateur.decode.language import chosen
 from secateur.decode.options import DecodingOptions
+from secateur.decode.prompt import chosen
 from secateur.text.tokens import Tokens
 
 ENGLISH = Tokens(start=1, end=0)

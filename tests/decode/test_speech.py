@@ -15,8 +15,8 @@ transformers = pytest.importorskip("transformers")
 from speech_clips import clips, dev_weights  # noqa: E402
 
 from secateur.decode.clips import decode_clips, encode_clips  # noqa: E402
-from secateur.decode.language import detect, likeliest  # noqa: E402
 from secateur.decode.options import DecodingOptions  # noqa: E402
+from secateur.decode.prompt import detect, likeliest  # noqa: E402
 from secateur.decode.windows import decode_long, vote  # noqa: E402
 from secateur.features.whisper import log_mel  # noqa: E402
 from secateur.models.torch_session import TorchSession  # noqa: E402

@@ -26,7 +26,7 @@ from secateur.weights.header import read_header  # noqa: E402
 
 TRAIN = """
 [training]
-steps = 10
+steps = 6
 batch_seconds = 8.0
 learning_rate = 1e-3
 save_every = 2

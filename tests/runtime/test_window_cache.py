@@ -16,8 +16,8 @@ from secateur.decode.clips import DecodedAudio
 from secateur.decode.options import DecodingOptions
 from secateur.decode.segments import Segment, Word
 from secateur.decode.speech import Window
+from secateur.runtime.passages import WindowCache, key_of
 from secateur.runtime.recogniser import Recogniser
-from secateur.runtime.window_cache import WindowCache, key_of
 
 ONE, TWO = Window(((0, 5), (9, 20)), 7), Window(((30, 40),), 3)
 SAID = DecodedAudio(
@@ -47,7 +47,7 @@ def test_the_key_tells_recordings_and_options_apart() -> None:
 
 def test_a_killed_file_goes_on_and_says_the_same(speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["secateur.api.transcribe"], "LONG", 10.0)
-    monkeypatch.setattr("secateur.runtime.window_cache.CHUNK", 1)
+    monkeypatch.setattr("secateur.runtime.passages.CHUNK", 1)
     pause = np.zeros(3 * 16000, np.float32)
     audio = np.concatenate([np.concatenate([a, pause]) for a, _ in clips(speech, "librispeech-mini", 3, "dev")])
     soundfile.write(tmp_path / "long.wav", audio, 16000)

@@ -297,8 +297,8 @@ def _together(
     *parts: Path | None,
 ) -> Iterator[tuple[str, Transcript]]:
     """Transcripts of inputs decoded together; `parts`: the folder that caches the windows of one long recording."""
+    from ..runtime.passages import WindowCache, key_of
     from ..runtime.sides import joined
-    from ..runtime.window_cache import WindowCache, key_of
 
     audios = [audio for _, _, audio in waiting]
     if not parts:

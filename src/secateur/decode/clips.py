@@ -12,9 +12,8 @@ from ..features.front_end import extract
 from ..text.tokenizer import Tokenizer
 from .alignment import loud_frames, pauses, sounding, token_times, words_of
 from .fallback import Decoded, decode
-from .language import chosen, detect, likeliest
 from .options import DecodingOptions
-from .prompt import prompt
+from .prompt import chosen, detect, likeliest, prompt
 from .segments import Audio, Segment, Word, confidence, divided
 from .session import DecoderSession, DeviceDecoder, State, TokenConfig
 

@@ -12,9 +12,8 @@ from ..text.tokenizer import Tokenizer
 from .alignment import loud_frames, pauses, sounding, token_times, words_of
 from .clips import SHORTEST, DecodedAudio, as_segment, audible, decode_clips, encode_clips, has_speech
 from .fallback import Decoded, decode
-from .language import chosen, detect
 from .options import DecodingOptions
-from .prompt import prompt
+from .prompt import chosen, detect, prompt
 from .segments import Audio, Segment, divided, moved, next_cut, one_after_another, quiet_cuts, split
 from .session import DecoderSession, DeviceDecoder, State, TokenConfig
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..base.progress import say, track
-from ..decode.language import known
 from ..decode.options import DecodingOptions
+from ..decode.prompt import known
 from ..runtime.transcript import Transcript
 from ..text.languages import base_language, language
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..base.errors import SecateurError
-from ..decode.language import chosen
+from ..decode.prompt import chosen
 from ..models.token_network import TokenNetwork
 from ..text.languages import base_language
 from ..text.tokenizer import Tokenizer

@@ -34,9 +34,8 @@ from ..decode.speech import Window
 from ..models.family import Member, read_config
 from .contents import CONFIG, find_model, is_export, read_contents
 from .onnx_session import LoadedGraph
-from .passages import decoded, looks_for_speech, plan
+from .passages import WindowCache, decoded, looks_for_speech, plan
 from .transcript import Transcript
-from .window_cache import WindowCache
 
 if TYPE_CHECKING:
     from ..decode.ctc.beam import BeamDecoder

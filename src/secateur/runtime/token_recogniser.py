@@ -7,9 +7,8 @@ from pathlib import Path
 
 from ..decode.clips import DecodedAudio, batches, decode_clips, limits_of
 from ..decode.fusion import language_model
-from ..decode.language import chosen
 from ..decode.options import DecodingOptions
-from ..decode.prompt import prompt
+from ..decode.prompt import chosen, prompt
 from ..decode.segments import Audio
 from ..decode.session import DecoderSession, DeviceDecoder
 from ..decode.windows import by_timestamps, decode_long, follows, vote
