@@ -25,6 +25,7 @@ from secateur.features.front_end import extract  # noqa: E402
 from secateur.features.whisper import log_mel  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 from secateur.prune.shrink import shrink  # noqa: E402
+from secateur.prune.width import with_width  # noqa: E402
 from secateur.weights.fetch import read_foreign  # noqa: E402
 
 KINDS = {
@@ -105,10 +106,13 @@ def without(row: list[int], config: Any) -> list[int]:
     return row[: row.index(config.tokens.end)] if config.tokens.end in row else row
 
 
-def test_whisper_of_any_widths_generates_the_same(speech: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", [False, True])
+def test_whisper_of_any_widths_generates_the_same(cut: bool, speech: Path, tmp_path: Path) -> None:
     model, tokenizer = small_whisper()
     bins = next(g for g in model.groups() if g.kind == "mel")
     model = shrink(model, {bins.name: list(range(3, bins.units, 2))})  # the front-end is pruned too
+    if cut:
+        model = with_width(model, 16)
     config = model.config
     folder = tmp_path / "pruned"
     save_checkpoint(tmp_path / "ours", model, tokenizer)

@@ -39,6 +39,8 @@ UNEVEN = WhisperConfig(
     front_end=FrontEnd(bins=80, kept_bins=tuple(range(10, 71))),
     attention_scale=0.25,
 )  # fmt: skip
+# The same, its width cut from 56, rows of the embedding factored.
+CUT = replace(UNEVEN, conv_outputs=56, ranks={"decoder.token_embedding": 50, "encoder.layers.1.ffn.up": 20})
 
 
 def real(config: WhisperConfig) -> int:
@@ -46,7 +48,7 @@ def real(config: WhisperConfig) -> int:
         return sum(value.numel() for value in Whisper(config).state_dict().values())
 
 
-@pytest.mark.parametrize("config", [TINY, UNEVEN, replace(UNEVEN, decoder=UNEVEN.decoder[:1])])
+@pytest.mark.parametrize("config", [TINY, UNEVEN, CUT, replace(UNEVEN, decoder=UNEVEN.decoder[:1])])
 def test_parameters_equal_the_state_dict(config: WhisperConfig) -> None:
     counted = count_parameters(config)
     assert counted["total"] == real(config)
@@ -89,7 +91,13 @@ def measured(config: WhisperConfig, seconds: float, tokens: int, padded: bool) -
 
 @pytest.mark.parametrize(
     ("config", "seconds", "tokens", "padded"),
-    [(TINY, 4.0, 12, False), (TINY, 4.0, 3, True), (UNEVEN, 11.9, 40, False), (UNEVEN, 2.5, 20, True)],
+    [
+        (TINY, 4.0, 12, False),
+        (TINY, 4.0, 3, True),
+        (UNEVEN, 11.9, 40, False),
+        (UNEVEN, 2.5, 20, True),
+        (CUT, 2.5, 20, False),
+    ],
 )
 def test_macs_equal_what_torch_counts(config: WhisperConfig, seconds: float, tokens: int, padded: bool) -> None:
     counted = count_macs(config, seconds, tokens, padded)

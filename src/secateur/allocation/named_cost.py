@@ -28,7 +28,7 @@ from ..models.network import Network
 from ..prune.allocate import shares
 from ..prune.budget import Keep
 from ..prune.initial_model import InitialModel
-from ..prune.low_rank import with_low_rank
+from ..prune.measured_cuts import with_measured_cuts
 from ..prune.ranking import training_batches
 from ..prune.settings import PruneSettings
 from ..prune.target import COST, parse_target
@@ -186,9 +186,7 @@ def _new_plan(
     rates: LatencyModel | None = None
     for variant in every:
         try:
-            initial = make(variant.settings)
-            small = with_low_rank(initial.model, initial.tokenizer, data, variant.settings.low_rank)
-            initial = replace(initial, model=small)
+            initial = with_measured_cuts(make(variant.settings), data, variant.settings)
             planner = planner_of(dense, text, initial, data, variant.settings)
         except SecateurError as problem:
             say(f"allocation: {variant.shown}: left out ({problem})")

@@ -7,7 +7,7 @@ the same declaration, so they cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -62,6 +62,20 @@ class TimeAxis:
     parameter: str
     dim: int
     kind: Literal["kernel", "distance", "position"]
+
+
+@dataclass(frozen=True)
+class ResidualStream:
+    """A residual stream: what adds to it, and what reads it through norms.
+
+    `writers` are linear layers, `tables` parameters (length, width). `readers` are the linear layers that read each
+    norm's output. `weights` are parameters (n, width) that multiply it dimension by dimension.
+    """
+
+    writers: tuple[str, ...]
+    readers: Mapping[str, tuple[str, ...]]
+    tables: tuple[str, ...] = ()
+    weights: tuple[str, ...] = ()
 
 
 KINDS = (

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .groups import Group, Place
 from .network import Network
 
-EMBEDDING, PROJECTION = "decoder.token_embedding", "decoder.token_projection"
+EMBEDDING, PROJECTION, READOUT = "decoder.token_embedding", "decoder.token_projection", "decoder.token_readout"
 
 
 class FactoredLinear(nn.Module):
@@ -71,17 +71,23 @@ def rank_groups(module: nn.Module) -> list[Group]:
     ]  # fmt: skip
 
 
-def embedding_rank_group(rank: int) -> Group:
-    """The ranks of a factored token embedding."""
-    places = (Place(f"{EMBEDDING}.weight", 1), Place(f"{PROJECTION}.weight", 1, reads=True))
-    return Group(f"{EMBEDDING}.rank", "rank", rank, places, minimum=8)
+def embedding_rank_group(rank: int, readout: bool) -> Group:
+    """The ranks of a factored token embedding, with or without a `readout` of its own."""
+    places = [Place(f"{EMBEDDING}.weight", 1), Place(f"{PROJECTION}.weight", 1, reads=True)]
+    places += [Place(f"{READOUT}.{leaf}", 0) for leaf in ("weight", "bias") if readout]
+    return Group(f"{EMBEDDING}.rank", "rank", rank, tuple(places), minimum=8)
 
 
 @torch.no_grad()
 def multiplied_state(model: Network) -> dict[str, Tensor]:
-    """The weights of the same network without factors: every product multiplied out, in double precision."""
+    """The weights of the same network without factors: every product multiplied out, in double precision.
+
+    An embedding with a readout is read by another matrix than it is written by, and stays.
+    """
     state = {name: value.detach().clone() for name, value in model.state_dict().items()}
     for name in model.config.ranks:
+        if name == EMBEDDING and f"{READOUT}.weight" in state:
+            continue
         if name == EMBEDDING:
             projection = state.pop(f"{PROJECTION}.weight")
             state[f"{name}.weight"] = (state[f"{name}.weight"].double() @ projection.double().T).float()

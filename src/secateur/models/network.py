@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..base.errors import SecateurError
-from .groups import Group, TimeAxis
+from .groups import Group, ResidualStream, TimeAxis
 
 STREAM = "the residual stream, which every layer adds to, has its width"
 
@@ -40,6 +40,14 @@ class Network(nn.Module):
     def ungrouped(self) -> dict[str, str]:
         """Why parameters are in no group, by name pattern (* for layer numbers); the first matching pattern counts."""
         return {"*": STREAM}
+
+    def residual_streams(self) -> list[ResidualStream]:
+        """The residual streams, as `between_matrices` frees them, that may be rotated and cut; [] if none."""
+        return []
+
+    def between_matrices(self) -> Self:
+        """The network that computes the same and whose `residual_streams` have a matrix before and after them."""
+        raise NotImplementedError
 
     def time_axes(self) -> list[TimeAxis]:
         """The parameters that depend on the frame shift, for `prune.inputs`."""

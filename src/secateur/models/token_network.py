@@ -64,12 +64,13 @@ class Decoder(nn.Module):
 
     vocabulary_mask: Tensor | None
     token_projection: nn.Linear | None  # from rows of a lower rank to the width; None: the rows have the width
+    token_readout: nn.Linear | None  # from the width to rows for the logits; None: the projection, transposed
 
     def __init__(self, vocabulary: int, width: int, context: int, layers: Iterable[nn.Module], norm: nn.Module) -> None:
         super().__init__()
         self.context = context
         self.token_embedding = nn.Embedding(vocabulary, width)
-        self.token_projection = None
+        self.token_projection = self.token_readout = None
         self.layers = nn.ModuleList(layers)
         self.norm = norm
         # A zero row would give a logit of 0, which excludes nothing: masked rows need minus infinity.
@@ -82,7 +83,9 @@ class Decoder(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits (..., vocabulary) of `x` (..., width), after the norm: the embedding, transposed."""
-        if self.token_projection is not None:
+        if self.token_readout is not None:
+            x = self.token_readout(x)
+        elif self.token_projection is not None:
             x = x @ self.token_projection.weight
         return x @ self.token_embedding.weight.T
 

@@ -9,7 +9,6 @@ the outputs of the whole model heals part of that (`heal`), training the rest.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,11 +19,10 @@ import torch
 from torch import Tensor, nn
 
 from ..base.errors import SecateurError, nearest
-from ..base.progress import say
 from ..data.clip_index import joined
 from ..data.job import JobData
 from ..models.family import TextCodec
-from ..models.low_rank import EMBEDDING, PROJECTION, FactoredLinear, make_factored, multiplied_state
+from ..models.low_rank import EMBEDDING, PROJECTION, READOUT, FactoredLinear, multiplied_state
 from ..models.network import Network
 from ..train.settings import TrainSettings
 from .ranking import training_batches
@@ -58,9 +56,11 @@ def ranks_of(config: Any, shares: Mapping[str, float]) -> dict[str, int]:
         chosen |= dict.fromkeys(names, share)
     ranks = {}
     for name, share in chosen.items():
-        if name in config.ranks:
-            raise SecateurError(f"low_rank: {name} is factored already, with rank {config.ranks[name]}")
         outputs, inputs = shapes[name]
+        if name in config.ranks and name == EMBEDDING and config.conv_outputs:  # as wide as before the width was cut
+            inputs = config.ranks[name]
+        elif name in config.ranks:
+            raise SecateurError(f"low_rank: {name} is factored already, with rank {config.ranks[name]}")
         most = share * outputs * inputs / (outputs + inputs)
         rank = int(most) // MULTIPLE * MULTIPLE or int(most)
         if rank < 1:
@@ -111,7 +111,12 @@ def factored(model: Net, ranks: Mapping[str, int], run: Run) -> Net:
             second = second / second.trace() + INPUT_SHARE * rows / rows.trace()
         expand, reduce = (part.float() for part in factors(weight, second, rank, counts))
         if name == EMBEDDING:
-            state[f"{name}.weight"], state[f"{PROJECTION}.weight"] = expand, reduce.T.contiguous()
+            before = state.get(f"{PROJECTION}.weight")
+            projection = reduce.T.contiguous() if before is None else before @ reduce.T
+            state[f"{name}.weight"], state[f"{PROJECTION}.weight"] = expand, projection
+            for part in (f"{READOUT}.{leaf}" for leaf in ("weight", "bias")):
+                if part in state:
+                    state[part] = reduce @ state[part]
             continue
         state[f"{name}.expand.weight"], state[f"{name}.reduce.weight"] = expand, reduce
         if f"{name}.bias" in state:
@@ -154,18 +159,8 @@ def heal(whole: Network, small: Network, names: Sequence[str], run: Run) -> None
             layer.expand.bias.copy_(solved[:, -1])
 
 
-def with_low_rank(model: Net, tokenizer: TextCodec, data: JobData, shares: Mapping[str, float]) -> Net:
-    """`model` with the matrices that `shares` names factored by what they read on clips of the training and rehearsal
-    sets; the same model when nothing is named.
-
-    Raises:
-        SecateurError: see `ranks_of`.
-    """
-    ranks = ranks_of(model.config, shares) if shares else {}
-    if not ranks:
-        return model
-    model = copy.deepcopy(model).to(data.device).eval()
-    say(f"{len(ranks)} matrices are factored, with ranks {min(ranks.values())} to {max(ranks.values())}")
+def run_on_clips(model: Network, tokenizer: TextCodec, data: JobData) -> Run:
+    """Runs networks that read and write what `model` does on clips of the training and rehearsal sets."""
 
     def run(networks: Sequence[Any], after: Callable[[], None]) -> None:
         clips = joined(data.training, data.rehearsal)
@@ -175,27 +170,24 @@ def with_low_rank(model: Net, tokenizer: TextCodec, data: JobData, shares: Mappi
                 objective(network, batch, TrainSettings(mix=None))
             after()
 
-    return factored(model, ranks, run)
+    return run
 
 
 def multiplied_out(model: Net) -> Net:
     """`model` with every product multiplied out to one matrix, for formats that know no factors; others as they are."""
-    if not getattr(model.config, "ranks", None):
+    ranks = dict(getattr(model.config, "ranks", {}))
+    kept = {EMBEDDING: ranks[EMBEDDING]} if f"{READOUT}.weight" in model.state_dict() else {}
+    if ranks == kept:
         return model
-    plain = with_ranks(model, {})
+    plain = with_ranks(model, kept)
     plain.load_state_dict(multiplied_state(model))
     return plain
 
 
 def with_ranks(model: Net, ranks: dict[str, int]) -> Net:
     """A network of the same widths with `ranks`, its values yet to be loaded."""
-    small = copy.deepcopy(model)
-    if ranks:
-        make_factored(small, {name: rank for name, rank in ranks.items() if name not in model.config.ranks})
-        small.config = replace(model.config, ranks=ranks)
-    else:
-        small = type(model)(replace(model.config, ranks={}))
-        small.dropout.p = model.dropout.p
+    small = type(model)(replace(model.config, ranks=ranks))
+    small.dropout.p = model.dropout.p
     return small.to(next(model.parameters()).device).train(model.training)
 
 
@@ -214,8 +206,8 @@ def _inputs(model: Network, names: Sequence[str]) -> Iterator[dict[str, list[Ten
     for name in names:
         if name == EMBEDDING:
             record = hook_of(name)
-            norm = model.get_submodule("decoder.norm")
-            handles.append(norm.register_forward_hook(lambda module, _, output, r=record: r(module, (output,))))
+            last = model.get_submodule(READOUT if f"{READOUT}.weight" in model.state_dict() else "decoder.norm")
+            handles.append(last.register_forward_hook(lambda module, _, output, r=record: r(module, (output,))))
         else:
             handles.append(model.get_submodule(name).register_forward_pre_hook(hook_of(name)))
     try:

@@ -124,6 +124,11 @@ class PruneSettings(Settings):
         factory=dict, help="Store these matrices as a product of two, with this share of their values, chosen by what "
         "they read: encoder.*.ffn.*=0.7,decoder.token_embedding=0.5.", unit="share", advanced=True,
     )  # fmt: skip
+    width: float | None = option(
+        None, "Keep this share of the residual stream's dimensions (d_model), rotated so that they hold what layers "
+        "read most: 0.9 of 512 are 456. Whisper only; token rows keep theirs, see low_rank.", unit="share", above=0,
+        most=1, advanced=True,
+    )  # fmt: skip
     deltas: int | None = option(
         None, "Keep derivatives of cepstra or fbank up to this order only.", least=0, most=2, advanced=True
     )

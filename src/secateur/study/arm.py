@@ -27,7 +27,7 @@ from ..models.family import TextCodec, write_config
 from ..models.network import Network
 from ..prune.counts import matrix_weights, nonzero_values, nonzero_weights
 from ..prune.initial_model import InitialModel
-from ..prune.low_rank import with_low_rank
+from ..prune.measured_cuts import with_measured_cuts
 from ..prune.methods import check_low_rank_method, make_method
 from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
@@ -102,7 +102,7 @@ def _planned(
     arm: ArmSettings, model: Network, tokenizer: TextCodec, data: JobData, folder: Path
 ) -> tuple[ArmSettings, InitialModel]:
     """The arm with the amounts that its target or plan means, and the model that it trains: what goes before training
-    (rows, contexts, ranks) is gone."""
+    (rows, contexts, width, ranks) is gone."""
     task = task_of(model.config)
     languages = data.languages or sorted({u.language for u in data.training})
 
@@ -114,9 +114,8 @@ def _planned(
 
         arm = replace(arm, prune=planned_cost(model, tokenizer, make, data, arm.prune, folder))
     initial = make(arm.prune)
-    if arm.prune is not None and arm.prune.low_rank:
-        small = with_low_rank(initial.model, initial.tokenizer, data, arm.prune.low_rank)
-        initial = replace(initial, model=small)
+    if arm.prune is not None:
+        initial = with_measured_cuts(initial, data, arm.prune)
     if arm.train is not None and arm.train.four_bits:
         # An encoder whose inputs are even loses less when its arithmetic is in bytes; afterwards its grid is fixed.
         clips = [u for u in data.training if u.duration <= initial.model.config.max_seconds]

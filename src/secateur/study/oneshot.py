@@ -19,7 +19,7 @@ from ..models.checkpoint import as_saved, load_checkpoint, save_checkpoint
 from ..models.family import TextCodec
 from ..models.network import Network
 from ..prune.initial_model import InitialModel
-from ..prune.low_rank import with_low_rank
+from ..prune.measured_cuts import with_measured_cuts
 from ..prune.pruner import COSTS, GradualPruner
 from ..prune.ranking import gather_evidence
 from ..prune.settings import PruneSettings
@@ -98,9 +98,7 @@ def _cut(
                 f"{one.id}: {one.duration:.1f} s does not fit the audio context of {most:.1f} s; leave such clips out "
                 "(--longest)"
             )
-    if settings.low_rank:
-        small = with_low_rank(initial.model, initial.tokenizer, data, settings.low_rank)
-        initial = replace(initial, model=small)
+    initial = with_measured_cuts(initial, data, settings)
     settings = planned(model, tokenizer, initial, data, settings, folder)
     pruned = initial.model.to(data.device)
     pruner = GradualPruner(pruned, settings, COSTS[settings.measure](model.config))

@@ -16,7 +16,7 @@ from ..models.groups import Group
 from ..models.network import Network
 from ..prune.importance import CRITERIA
 from ..prune.initial_model import InitialModel
-from ..prune.low_rank import ranks_of, with_ranks
+from ..prune.measured_cuts import measured_cuts_planned
 from ..prune.methods import check_low_rank_method, make_method
 from ..prune.sensitivity_map import read_map, unit_scores
 from ..prune.settings import PruneSettings
@@ -67,9 +67,7 @@ def preview(
         prune = replace(prune, method="gradual")
     languages = data.languages or sorted({u.language for u in data.training})
     initial = task_of(model.config).initial_model(model, text, data.texts(), languages, prune, train)
-    if prune.low_rank:  # their values come from clips, when it runs
-        ranks = ranks_of(initial.model.config, prune.low_rank)
-        initial = replace(initial, model=with_ranks(initial.model, ranks))
+    initial = measured_cuts_planned(initial, prune)  # their values come from clips, when it runs
     cost = COSTS[prune.measure]
     whole, start = cost(model.config), cost(initial.model.config)
     end, units = start, {}

@@ -95,7 +95,13 @@ def digits_ctc(units: int, front_end: FrontEnd = MFCC) -> CtcConfig:
 
 
 def whisper_ctc(units: int, whisper: WhisperConfig) -> CtcConfig:
-    """The encoder of a Whisper of any widths, one output every 20 ms; clips are not padded."""
+    """The encoder of a Whisper of any widths, one output every 20 ms; clips are not padded.
+
+    Raises:
+        SecateurError: the width of its residual stream was cut.
+    """
+    if whisper.conv_outputs:
+        raise SecateurError(f"new.trunk: the width of '{whisper.name}' was cut; name the model it was cut from")
     trunk = TrunkWidths(
         whisper.width, whisper.conv_channels, whisper.audio_context, whisper.encoder, whisper.attention_scale
     )

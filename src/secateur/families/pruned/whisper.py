@@ -12,6 +12,7 @@ from transformers.cache_utils import EncoderDecoderCache
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.whisper.modeling_whisper import WhisperAttention, eager_attention_forward
 
+from ...models.low_rank import EMBEDDING
 from ..seq2seq.layers import frame_merges
 from ..whisper.config import AttentionWidths, WhisperConfig
 from .secateur_config import secateur_config
@@ -74,11 +75,13 @@ class PrunedWhisperAttention(WhisperAttention):
         return self.out_proj(attended.reshape(batch, length, -1)), weights
 
 
-def resize(model: Any, config: WhisperConfig) -> None:
-    """Give a WhisperModel the widths of `config`."""
-    encoder, decoder = model.encoder, model.decoder
+def resize(whole: Any, config: WhisperConfig) -> None:
+    """Give a WhisperForConditionalGeneration the widths of `config`."""
+    encoder, decoder = whole.model.encoder, whole.model.decoder
     encoder.conv1 = nn.Conv1d(config.front_end.inputs, config.conv_channels, 3, padding=1)
-    encoder.conv2 = nn.Conv1d(config.conv_channels, config.width, 3, stride=2, padding=1)
+    encoder.conv2 = nn.Conv1d(config.conv_channels, config.conv_outputs or config.width, 3, stride=2, padding=1)
+    if config.conv_outputs:
+        _free_streams(whole, config)
     sides: Any = ((encoder.layers, config.encoder), (decoder.layers, config.decoder))
     for layers, every in sides:
         for layer, widths in zip(layers, every, strict=True):
@@ -95,6 +98,29 @@ def resize(model: Any, config: WhisperConfig) -> None:
             encoder.layers[0].register_forward_pre_hook(partial(_merge_input, merge))
         elif merge.factor > 1:
             encoder.layers[number - 1].register_forward_hook(partial(_merge_output, merge))
+
+
+def _free_streams(whole: Any, config: WhisperConfig) -> None:
+    """Put matrices around both residual streams: see `models.network.Network.between_matrices`."""
+    encoder, decoder, rank = whole.model.encoder, whole.model.decoder, config.ranks[EMBEDDING]
+    encoder.embed_positions = nn.Embedding(config.audio_context, config.conv_outputs).requires_grad_(False)
+    encoder.projection = nn.Linear(config.conv_outputs, config.width, bias=False)
+    encoder.layers[0].register_forward_pre_hook(partial(_project_input, encoder.projection))
+    decoder.embed_tokens = nn.Embedding(config.vocabulary, rank, decoder.padding_idx)
+    decoder.token_projection = nn.Linear(rank, config.width, bias=False)
+    decoder.token_readout = nn.Linear(config.width, rank)
+    whole.proj_out = nn.Linear(rank, config.vocabulary, bias=False)
+    decoder.embed_tokens.register_forward_hook(partial(_project_output, decoder.token_projection))
+    decoder.layer_norm.register_forward_hook(partial(_project_output, decoder.token_readout))
+    whole.tie_weights()
+
+
+def _project_input(layer: nn.Module, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return layer(inputs[0]), *inputs[1:]
+
+
+def _project_output(layer: nn.Module, _: nn.Module, __: Any, output: Tensor) -> Tensor:
+    return layer(output)  # type: ignore[no-any-return]
 
 
 def _merge_input(merge: nn.Module, _: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -124,4 +150,4 @@ class PrunedWhisperForConditionalGeneration(WhisperForConditionalGeneration):
 
     def __init__(self, config: PrunedWhisperConfig) -> None:
         super().__init__(config)
-        resize(self.model, secateur_config(config, WhisperConfig))
+        resize(self, secateur_config(config, WhisperConfig))

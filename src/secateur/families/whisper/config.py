@@ -73,6 +73,7 @@ class WhisperConfig(MergingConfig):
     front_end: FrontEnd = FrontEnd()
     attention_scale: float = 0.125  # 1 / sqrt(head dimension before pruning); pruning dimensions does not change it
     ranks: dict[str, int] = field(default_factory=dict)  # of the matrices that are a product of two, by name
+    conv_outputs: int = 0  # channels of the second convolution before a matrix to a cut width; 0: it has the width
     padded: bool = (
         True  # expects clips padded to the whole audio context (as OpenAI trained it); False: cut to the clip
     )
@@ -88,6 +89,8 @@ class WhisperConfig(MergingConfig):
             raise ValueError("width, conv_channels, audio_context, text_context and vocabulary are at least 1")
         if self.max_seconds > LONGEST_WINDOW:
             raise ValueError(f"a window of {self.max_seconds:g} s; at most {LONGEST_WINDOW} s are read at once")
+        if self.conv_outputs < 0 or (self.conv_outputs and "decoder.token_embedding" not in self.ranks):
+            raise ValueError("conv_outputs: a cut width needs a rank of decoder.token_embedding")
         if self.ranks:
             shapes = self.matrices
             for name, rank in self.ranks.items():
@@ -113,6 +116,23 @@ class WhisperConfig(MergingConfig):
             name: self.ranks[name] * (outputs + inputs) if name in self.ranks else outputs * inputs
             for name, (outputs, inputs) in self.matrices.items()
         }
+
+    @cached_property
+    def norm_readers(self) -> dict[str, tuple[str, ...]]:
+        """The linear layers that read each norm of the residual streams; those of tokens (`conv_outputs`) not."""
+        readers: dict[str, tuple[str, ...]] = {}
+        for i in range(len(self.encoder)):
+            layer = f"encoder.layers.{i}"
+            readers[f"{layer}.attention_norm"] = tuple(f"{layer}.attention.{p}" for p in ("query", "key", "value"))
+            readers[f"{layer}.ffn_norm"] = (f"{layer}.ffn.up",)
+        crosses = [f"decoder.layers.{i}.cross_attention" for i in range(len(self.decoder))]
+        readers["encoder.norm"] = tuple(f"{cross}.{p}" for cross in crosses for p in ("key", "value"))
+        for i in range(len(self.decoder)):
+            layer = f"decoder.layers.{i}"
+            own = tuple(f"{layer}.self_attention.{p}" for p in ("query", "key", "value"))
+            readers |= {f"{layer}.self_attention_norm": own, f"{layer}.ffn_norm": (f"{layer}.ffn.up",)}
+            readers[f"{layer}.cross_attention_norm"] = (f"{layer}.cross_attention.query",)
+        return readers
 
     @property
     def merge_layers(self) -> tuple[str, ...]:
@@ -188,6 +208,7 @@ class WhisperConfig(MergingConfig):
         return replace(
             self,
             conv_channels=count("encoder.conv", self.conv_channels),
+            conv_outputs=count("encoder.conv2", self.conv_outputs),
             audio_context=count("encoder.positions", self.audio_context),
             text_context=count("decoder.positions", self.text_context),
             vocabulary=count("vocabulary", self.vocabulary),

@@ -12,6 +12,7 @@ from ...base.errors import SecateurError
 from .config import AttentionWidths, WhisperConfig
 
 KERNEL = 3  # taps of both convolutions
+EMBEDDING = "decoder.token_embedding"
 
 
 def count_parameters(config: WhisperConfig) -> dict[str, int]:
@@ -21,11 +22,14 @@ def count_parameters(config: WhisperConfig) -> dict[str, int]:
     The output layer is the token embedding and is counted once. `total` equals the sum over the real `state_dict`.
     """
     w, c = config.width, config.conv_channels
+    first = config.conv_outputs or w
     parts = {
         "encoder.conv1": KERNEL * config.front_end.inputs * c + c,
-        "encoder.conv2": KERNEL * c * w + w,
-        "encoder.positions": config.audio_context * w,
+        "encoder.conv2": KERNEL * c * first + first,
+        "encoder.positions": config.audio_context * first,
     }
+    if config.conv_outputs:
+        parts["encoder.projection"] = first * w
     for i, e in enumerate(config.encoder):
         parts[f"encoder.layers.{i}.attention"] = _attention_parameters(
             config, f"encoder.layers.{i}.attention", e.attention
@@ -34,7 +38,7 @@ def count_parameters(config: WhisperConfig) -> dict[str, int]:
     if config.merge_weights:
         parts["encoder.merges"] = config.merge_weights * w
     parts["encoder.norm"] = 2 * w
-    parts["vocabulary"] = config.matrix_values["decoder.token_embedding"]
+    parts["vocabulary"] = config.matrix_values[EMBEDDING]
     parts["decoder.positions"] = config.text_context * w
     for i, d in enumerate(config.decoder):
         for name, widths in (("self_attention", d.self_attention), ("cross_attention", d.cross_attention)):
@@ -42,6 +46,9 @@ def count_parameters(config: WhisperConfig) -> dict[str, int]:
             parts[part] = _attention_parameters(config, part, widths)
         parts[f"decoder.layers.{i}.ffn"] = _ffn_parameters(config, f"decoder.layers.{i}.ffn", d.ffn)
     parts["decoder.norm"] = 2 * w
+    if config.conv_outputs:
+        rank = config.ranks[EMBEDDING]
+        parts["decoder.token_readout"] = w * rank + rank
     return {**parts, "total": sum(parts.values())}
 
 
@@ -81,11 +88,12 @@ def count_macs(config: WhisperConfig, seconds: float, tokens: int, padded: bool 
     (None: as the config says). Counted: convolutions, projections, attention scores and sums, FFN, logits. Not
     counted, below 1 % together: biases, norms, GELU, softmax, features.
 
-    - encoder, p positions: 2p * 3 * inputs * c + p * 3cw, and a layer: p * projections + p² * h(q+v) + p * 2 * w * ffn
-      (p is smaller after a merge of frames)
+    - encoder, p positions: 2p * 3 * inputs * c + p * 3cw (and a cut width's projection), and a layer:
+      p * projections + p² * h(q+v) + p * 2 * w * ffn (p is smaller after a merge of frames)
     - decoder, once a clip: the memory's keys and values, p * wh(q+v) a layer
     - decoder, n = prompt + tokens steps: self projections, h(q+v) * n(n+1)/2 for the cache (position i sees i+1 keys),
-      cross query and output, h(q+v) * p a step, FFN; logits vocabulary * w, tokens + 1 times (the last one is the end)
+      cross query and output, h(q+v) * p a step, FFN; logits vocabulary * w, tokens + 1 times (the last one is the end);
+      factored rows are also multiplied by their projection where they are read
 
     Raises:
         SecateurError: the clip or the transcript does not fit the model.
@@ -110,6 +118,7 @@ def macs_by_part(config: WhisperConfig, seconds: float, tokens: int, padded: boo
         raise SecateurError(f"{tokens} tokens after a prompt of {prompt}: the text context holds {config.text_context}")
     w, c = config.width, config.conv_channels
     read = config.frames_read(p)
+    first = config.conv_outputs or w
     values = config.matrix_values
 
     def of(part: str, *names: str) -> int:
@@ -119,12 +128,12 @@ def macs_by_part(config: WhisperConfig, seconds: float, tokens: int, padded: boo
     encoder, decoder = list(enumerate(config.encoder)), list(enumerate(config.decoder))
     own = ("query", "key", "value", "out")
     parts = {
-        "encoder conv": 2 * p * KERNEL * config.front_end.inputs * c + p * KERNEL * c * w,
+        "encoder conv": p * (KERNEL * c * (2 * config.front_end.inputs + first) + w * config.conv_outputs),
         "encoder attention": sum(
             read[i] * of(f"encoder.layers.{i}.attention", *own) + read[i] ** 2 * _pair(e.attention) for i, e in encoder
         ),
         "encoder ffn": sum(read[i] * of(f"encoder.layers.{i}.ffn", "up", "down") for i, _ in encoder),
-        "decoder logits": (tokens + 1) * values["decoder.token_embedding"],
+        "decoder logits": (tokens + 1) * values[EMBEDDING] + n * w * config.ranks.get(EMBEDDING, 0),
     }
     parts["decoder self"] = sum(
         n * of(f"decoder.layers.{i}.self_attention", *own) + n * (n + 1) // 2 * _pair(d.self_attention)

@@ -28,6 +28,7 @@ def layers_of(config: WhisperConfig) -> dict[str, dict[str, int]]:
     rows[""] = rows.get("", {}) | {
         "encoder layers": len(config.encoder), "decoder layers": len(config.decoder),
         "vocabulary rows": config.vocabulary, "convolution channels": config.conv_channels,
+        **({"second convolution's channels": config.conv_outputs} if config.conv_outputs else {}),
         "mel bins": config.front_end.inputs, "audio positions": config.audio_context,
         "text positions": config.text_context,
     }  # fmt: skip

@@ -34,12 +34,13 @@ def _model(
 
 def original(config: WhisperConfig) -> tuple[str, WhisperConfig] | None:
     """Name and config of the published Whisper that one of `config` was pruned from; None: of no published width."""
-    name, depth = SIZES.get(config.width, ("", 0))
+    width = config.conv_outputs or config.width
+    name, depth = SIZES.get(width, ("", 0))
     if max(len(config.encoder), len(config.decoder)) > depth:
         return None
     multilingual = config.tokens.multilingual
     unpruned = uniform(
-        width=config.width, heads=config.width // 64, ffn=4 * config.width, encoder_layers=depth, decoder_layers=depth,
+        width=width, heads=width // 64, ffn=4 * width, encoder_layers=depth, decoder_layers=depth,
         vocabulary=ENGLISH_ROWS + multilingual, tokens=config.tokens, bins=config.front_end.bins,
     )  # fmt: skip
     return name if multilingual or name == "large" else f"{name}.en", unpruned

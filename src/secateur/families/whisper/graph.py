@@ -61,6 +61,8 @@ def encoded(
     length = g.size(x, 1)
     positions = store_sum(g, f"{name}.positions", b.weights[f"{name}.positions"], b.precision)
     x = g.add("Add", x, g.slice(positions, g.constant([0]), length, 0))
+    if f"{name}.projection.weight" in b.weights:
+        x = b.linear(x, [f"{name}.projection"])
     half = g.add("Div", g.add("Add", rows, g.constant(1)), g.constant(2))
     merges.real = half
     x, bias = merges.after(0, x), ""
@@ -131,7 +133,9 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbl
         x = b.feed_forward(x, name)
     last = g.add("Squeeze", g.slice(x, g.constant([-1]), g.constant([FARTHEST]), 1), g.constant([1]))
     normed = b.norm(last, "decoder.norm")
-    if factored:
+    if "decoder.token_readout.weight" in weights:
+        normed = b.linear(normed, ["decoder.token_readout"])
+    elif factored:
         projection = weights["decoder.token_projection.weight"]
         normed = b.product(normed, "decoder.token_projection.transposed", projection, np.zeros(projection.shape[1]))
     logits = embedding.multiply(normed)

@@ -8,16 +8,21 @@ Shapes: features `(batch, frames, mels)` at 10 ms, memory `(batch, positions, wi
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...models.groups import Group, Place, TimeAxis
+from ...models.checkpoint import assign_weights
+from ...models.groups import Group, Place, ResidualStream, TimeAxis
 from ...models.low_rank import (
     EMBEDDING,
+    PROJECTION,
+    READOUT,
     bias_of,
     columns_of,
     embedding_rank_group,
@@ -25,6 +30,7 @@ from ...models.low_rank import (
     rank_groups,
     rows_of,
 )
+from ...models.network import without_values
 from ...models.token_network import Decoder, Encoder, TokenNetwork, valid_positions
 from ..seq2seq.layers import DecoderLayer, EncoderLayer, attend, frame_merges, layer_groups
 from .config import AttentionWidths, EncoderWidths, WhisperConfig
@@ -100,16 +106,21 @@ class FeedForward(nn.Module):
 
 
 class WhisperEncoder(Encoder):
-    """Two convolutions (the second halves the frame rate), sinusoidal positions, layers, norm."""
+    """Two convolutions (the second halves the frame rate), sinusoidal positions, layers, norm.
+
+    `outputs` are the channels before a projection to the width; 0: there is none.
+    """
 
     def __init__(
         self, inputs: int, channels: int, width: int, context: int, layers: Sequence[EncoderWidths], scale: float,
-        merging: Sequence[float] = (), learned: bool = False, similar: bool = False,
+        merging: Sequence[float] = (), learned: bool = False, similar: bool = False, outputs: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
+        first = outputs or width
         self.conv1 = nn.Conv1d(inputs, channels, 3, padding=1)
-        self.conv2 = nn.Conv1d(channels, width, 3, stride=2, padding=1)
-        self.positions = nn.Parameter(sinusoids(context, width), requires_grad=False)
+        self.conv2 = nn.Conv1d(channels, first, 3, stride=2, padding=1)
+        self.positions = nn.Parameter(sinusoids(context, first), requires_grad=False)
+        self.projection = nn.Linear(outputs, width, bias=False) if outputs else None
         self.layers = nn.ModuleList(
             EncoderLayer(Attention(width, w.attention, scale), FeedForward(width, w.ffn), lambda: nn.LayerNorm(width))
             for w in layers
@@ -133,7 +144,7 @@ class WhisperEncoder(Encoder):
         valid = None
         if frames is not None:
             valid = valid_positions((frames.to(x.device) + 1) // 2, x.shape[1])
-        return x, valid
+        return x if self.projection is None else self.projection(x), valid
 
 
 class WhisperDecoder(Decoder):
@@ -166,9 +177,45 @@ class Whisper(TokenNetwork):
         self.encoder = WhisperEncoder(
             config.front_end.inputs, config.conv_channels, config.width, config.audio_context, config.encoder,
             config.attention_scale, config.frame_merging, config.merge_learned, config.merge_similar,
+            config.conv_outputs,
         )  # fmt: skip
         self.decoder = WhisperDecoder(config)
         make_factored(self, config.ranks)
+        if config.conv_outputs:
+            self.decoder.token_readout = nn.Linear(config.width, config.ranks[EMBEDDING])
+
+    def between_matrices(self) -> Whisper:
+        """See `Network.between_matrices`: identities before the encoder's layers and around the decoder's."""
+        config = self.config
+        if config.conv_outputs:
+            return copy.deepcopy(self)
+        state = {name: value.clone() for name, value in self.state_dict().items()}
+        projection = state.setdefault(f"{PROJECTION}.weight", torch.eye(config.width))
+        state[f"{READOUT}.weight"] = projection.T.contiguous()
+        state[f"{READOUT}.bias"] = torch.zeros(projection.shape[1])
+        state["encoder.projection.weight"] = torch.eye(config.width)
+        ranks = {**config.ranks, EMBEDDING: projection.shape[1]}
+        with without_values():
+            free = Whisper(replace(config, conv_outputs=config.width, ranks=ranks))
+        assign_weights(free, state)
+        return free.to(next(self.parameters()).device).train(self.training)
+
+    def residual_streams(self) -> list[ResidualStream]:
+        """The encoder's, and the decoder's."""
+        readers = {**self.config.norm_readers, "decoder.norm": (READOUT,)}
+        ends = (".out", ".down")
+        writers = [name for name, _ in self.named_modules() if name.endswith(ends)]
+        encoder = {norm: read for norm, read in readers.items() if norm.startswith("encoder.")}
+        merges = tuple(name for name, _ in self.named_parameters() if name.startswith("encoder.merges."))
+        return [
+            ResidualStream(
+                ("encoder.projection", *(w for w in writers if w.startswith("encoder."))), encoder, weights=merges
+            ),
+            ResidualStream(
+                (PROJECTION, *(w for w in writers if w.startswith("decoder."))),
+                {norm: read for norm, read in readers.items() if norm not in encoder}, ("decoder.positions",),
+            ),
+        ]  # fmt: skip
 
     def time_axes(self) -> list[TimeAxis]:
         """Both convolutions and the encoder's positions."""
@@ -185,9 +232,14 @@ class Whisper(TokenNetwork):
             Place("encoder.conv1.bias", 0),
             Place("encoder.conv2.weight", 1, reads=True),
         )
+        conv2 = (
+            Place("encoder.conv2.weight", 0), Place("encoder.conv2.bias", 0),
+            Place("encoder.positions", 1, masked=False), Place("encoder.projection.weight", 1, reads=True),
+        )  # fmt: skip
         return [
             Group("encoder.mel", "mel", c.front_end.inputs, (Place("encoder.conv1.weight", 1, reads=True),), minimum=8),
             Group("encoder.conv", "conv", c.conv_channels, conv, minimum=8),
+            *([Group("encoder.conv2", "conv", c.conv_outputs, conv2, minimum=8)] if c.conv_outputs else []),
             Group(
                 "encoder.positions", "audio_context", c.audio_context, (Place("encoder.positions", 0),), maskable=False
             ),
@@ -195,7 +247,7 @@ class Whisper(TokenNetwork):
                 "decoder.positions", "text_context", c.text_context, (Place("decoder.positions", 0),), maskable=False
             ),
             self.vocabulary_group(),
-            *([embedding_rank_group(c.ranks[EMBEDDING])] if EMBEDDING in c.ranks else []),
+            *([embedding_rank_group(c.ranks[EMBEDDING], c.conv_outputs > 0)] if EMBEDDING in c.ranks else []),
             *layer_groups(self),
         ]
 

@@ -54,6 +54,10 @@ def check_uniform(config: WhisperConfig, library: str = "transformers") -> tuple
         raise SecateurError(f"{library} has no name for pruned inputs (bins, sample rate); export to ONNX")
     if config.frame_merging:
         raise SecateurError(f"{library} cannot merge frames inside the encoder; export to ONNX or transformers-pruned")
+    if config.conv_outputs:
+        raise SecateurError(
+            f"{library} has no name for the matrices around a cut width; export to ONNX or transformers-pruned"
+        )
     if config.conv_channels != config.width:
         raise SecateurError(f"{library} has no name for pruned convolution channels; export to ONNX")
     first = config.encoder[0].attention
