@@ -7,15 +7,14 @@ with k values, where the k rows of R (k, d) are orthonormal and take the mean to
 multiplied by R, what reads it by R^T, and norms keep the constant gain sqrt(d / k), because a standard deviation is now
 over k values. The principal directions of what the norms give to the layers on some clips are kept.
 
-The layers that read the stream are not refitted by least squares, as those of `prune.low_rank` are: that raised the loss
-of base, cut to 384 of 512 without training, from 0.90 to 1.02 (the last reader alone) and more.
+The layers that read the stream are not refitted by least squares, as those of `prune.low_rank` are: that raised the
+loss of base, cut to 384 of 512 without training, from 0.90 to 1.02 (the last reader alone) and more.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -67,16 +66,19 @@ def narrowed(model: Net, width: int, run: Run) -> Net:
     device, d = next(model.parameters()).device, model.config.width
     free = rotated(free, streams, [torch.eye(d, dtype=torch.float64, device=device) for _ in streams])
     moments = [torch.zeros(d, d, dtype=torch.float64, device=device) for _ in streams]
-    with _outputs(free, streams) as seen:
+    handles = []
+    for total, stream in zip(moments, streams, strict=True):
 
-        def add() -> None:
-            for total, stream in zip(moments, streams, strict=True):
-                for norm in stream.readers:
-                    x = torch.cat(seen[norm])
-                    total += (x.T @ x).double() / len(x)
-            seen.clear()
+        def add(_: nn.Module, __: object, output: Tensor, total: Tensor = total) -> None:
+            x = output.flatten(0, -2).float()
+            total += (x.T @ x).double() / len(x)
 
-        run([free], add)
+        handles += [free.get_submodule(norm).register_forward_hook(add) for norm in stream.readers]
+    try:
+        run([free], lambda: None)
+    finally:
+        for handle in handles:
+            handle.remove()
     return rotated(free, streams, [rotation(total, width) for total in moments])
 
 
@@ -155,24 +157,3 @@ def _shares(state: Mapping[str, Tensor], stream: ResidualStream) -> dict[str, Te
             raise SecateurError("width: frames are merged by weights of every dimension, which a rotation would mix")
         shares[name] = value[:, 0]
     return shares
-
-
-@contextmanager
-def _outputs(model: Network, streams: Sequence[ResidualStream]) -> Iterator[dict[str, list[Tensor]]]:
-    """What each norm of `streams` has given since the dictionary was last cleared, (n, width)."""
-    seen: dict[str, list[Tensor]] = {}
-
-    def hook_of(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
-            seen.setdefault(name, []).append(output.detach().flatten(0, -2).float())
-
-        return hook
-
-    handles = [
-        model.get_submodule(name).register_forward_hook(hook_of(name)) for stream in streams for name in stream.readers
-    ]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
