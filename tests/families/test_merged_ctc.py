@@ -26,6 +26,7 @@ from secateur.families.parakeet.cost import parts as parakeet_parts
 from secateur.families.seq2seq.layers import FrameMerge, Merge
 from secateur.families.transformers_ctc.cost import parts as hf_parts
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint
+from secateur.models.checkpointing import checkpointed
 from secateur.prune.inputs import with_merged_frames
 from secateur.prune.shrink import mask, shrink
 from secateur.runtime.contents import NETWORK, STREAM
@@ -137,6 +138,24 @@ def test_networks_of_transformers_alone_masked_shrunk_stored_and_exported_alike(
     macs = [sum(part.macs for part in parts(c, lengths[0]) if part.name == "output") for c in (dense.config, config)]
     frames = config.shorter(lengths[0])
     assert macs[1] * frames == macs[0] * config.frames_read(frames)[-1]
+
+
+@pytest.mark.parametrize("kind", ["wavlm", "parakeet"])
+def test_layers_computed_again_give_the_same_gradients(theirs: Callable[[str], tuple[Any, Any]], kind: str) -> None:
+    """Those of `transformers` are called with names."""
+    model = merging(theirs(kind)[0], ("0:2",), "learned")
+    length = 101 if kind == "parakeet" else 9000
+    batch = torch.randn(2, length, model.config.front_end.inputs), torch.tensor([length, length // 2])
+
+    def gradients(on: bool) -> list[torch.Tensor]:
+        model.zero_grad()
+        with checkpointed(model, on):
+            model(*batch)[0].square().mean().backward()
+        return [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+
+    for plain, again in zip(gradients(False), gradients(True), strict=True):
+        torch.testing.assert_close(again, plain, rtol=1e-4, atol=1e-6)
+    assert model.merges[1].weight.grad.abs().sum() > 0
 
 
 class Copies(Merge):

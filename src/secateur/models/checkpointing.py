@@ -6,7 +6,7 @@ Memory for activations falls to one layer's, for a third more time (Chen et al. 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -59,17 +59,16 @@ def checkpointed(model: Network, on: bool = True, random: bool = False) -> Itera
             del layer.forward  # the class's own again
 
 
-def _forward(inner: Callable[..., Any], random: bool, *inputs: Any) -> Any:
+def _forward(inner: Callable[..., Any], random: bool, *inputs: Any, **named: Any) -> Any:
     if not torch.is_grad_enabled():
-        return inner(*inputs)
-    return checkpoint(
-        partial(_pure, inner), *inputs, use_reentrant=False, preserve_rng_state=random, context_fn=_contexts
-    )
+        return inner(*inputs, **named)
+    pure = partial(_pure, inner, named)
+    return checkpoint(pure, *inputs, use_reentrant=False, preserve_rng_state=random, context_fn=_contexts)
 
 
-def _pure(inner: Callable[..., Any], *inputs: Any) -> Any:
+def _pure(inner: Callable[..., Any], named: Mapping[str, Any], *inputs: Any) -> Any:
     """`inner` without a trace in its inputs: a decoder's cache is extended in a copy."""
-    return inner(*(copy.copy(value) if isinstance(value, LayerCache) else value for value in inputs))
+    return inner(*(copy.copy(value) if isinstance(value, LayerCache) else value for value in inputs), **named)
 
 
 def _contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ...base.errors import SecateurError
+from ...base.progress import say
 from ...data.bank import AudioBank
 from ...data.clip_index import is_streamed, rows_of
 from ...data.manifest import Utterance
@@ -80,6 +81,8 @@ class CtcTask:
                 f"{config.subsampled * front.frame_ms:g} ms; choose a smaller prune.frame_shift_ms or "
                 "merge fewer frames"
             )
+        if too_short:
+            say(f"{too_short} of {len(checked)} clips have too few outputs for their text: they teach nothing")
         distilled = teacher is not None and settings.distillation
         return Ctc(rows, self._teacher(teacher, config, device) if distilled else None, initial.tokenizer.boundary)
 
