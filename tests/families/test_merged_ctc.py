@@ -22,6 +22,7 @@ from secateur.export.onnx import export_onnx
 from secateur.families.ctc.config import Streaming
 from secateur.families.ctc.cost import count_macs, count_parameters
 from secateur.families.ctc.receptive_field import receptive_field
+from secateur.families.ctc.task import recogniser_of
 from secateur.families.parakeet.cost import parts as parakeet_parts
 from secateur.families.seq2seq.layers import FrameMerge, Merge
 from secateur.families.transformers_ctc.cost import parts as hf_parts
@@ -32,6 +33,8 @@ from secateur.prune.shrink import mask, shrink
 from secateur.runtime.contents import NETWORK, STREAM
 from secateur.runtime.ctc_recogniser import CachedNetwork
 from secateur.runtime.onnx_session import load_session
+from secateur.runtime.streaming.chunks import Chunks, CtcStreamDecoder
+from secateur.runtime.streaming.events import StreamOptions
 from secateur.text.units import Units
 from secateur.weights.fetch import read_foreign
 
@@ -249,6 +252,21 @@ def test_chunks_together_equal_the_clip(
         piece, state = network.run(x[0, start : start + step].numpy(), state)
         pieces.append(piece)
     np.testing.assert_allclose(np.concatenate(pieces), model(x)[0][0].numpy(), atol=1e-4)
+
+
+def test_windows_of_a_stream_equal_the_clip_and_words_have_its_times() -> None:
+    """A network that looks no farther than its windows; they begin on an output, which is twice as long."""
+    model = merging(small_ctc("inception"), ("0:2",), "mean")
+    recogniser = recogniser_of(model, UNITS)
+    assert recogniser.frame_seconds == pytest.approx(0.04)
+    audio = 0.1 * np.random.default_rng(0).standard_normal(37_000, np.float32)
+    whole = recogniser.log_probs([audio])[0]
+    options = StreamOptions(chunk=0.4)
+    np.testing.assert_allclose(Chunks(recogniser, options).all(audio), whole, atol=1e-5)
+    words = CtcStreamDecoder(recogniser, options).final(audio).words
+    best = whole.argmax(1).nonzero()[0]
+    assert words[0].start == pytest.approx(0.04 * best[0])
+    assert words[-1].end == pytest.approx(min(0.04 * (best[-1] + 1), len(audio) / 16000), abs=1e-3)
 
 
 def test_costs_and_receptive_fields_count_what_is_merged() -> None:

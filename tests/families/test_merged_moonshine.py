@@ -138,6 +138,8 @@ def test_cost_and_lengths_count_what_is_merged() -> None:
 
 def test_transformers_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_checkpoint(tmp_path / "m", merging(("0:2",), "mean"), small_tokenizer())
+    assert main(["models", "show", str(tmp_path / "m")]) == 0
+    assert "frames merged 0:2 (mean)" in capsys.readouterr().out
     for name in ("transformers", "transformers-pruned"):
         assert main(["export", str(tmp_path / "m"), "--out", str(tmp_path / name), "--format", name]) == 2
         assert "cannot merge frames" in capsys.readouterr().err

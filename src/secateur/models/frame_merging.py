@@ -15,9 +15,9 @@ shrink first. Nothing is trained, and for every frame of the original grid it is
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +160,18 @@ def parse_merges(texts: Sequence[str], layers: int, similar: bool = False) -> tu
             raise SecateurError(f"merge_frames: layer {layer} is named twice")
         factors[stage] = _hundredths(factor) / 100 if similar else int(factor)
     return tuple(factors)
+
+
+def merges_in(config: Mapping[str, Any]) -> str:
+    """The merges of a config's values as `parse_merges` reads them, and their kind; "" without any.
+
+    >>> merges_in({"frame_merging": [1, 2, 1.5], "merge_similar": True})
+    '0:2 1:1.5 (similar)'
+    """
+    places = enumerate(config.get("frame_merging") or ())
+    texts = [f"{stage - 1 if stage else 'input'}:{factor:g}" for stage, factor in places if factor > 1]
+    kind = "similar" if config.get("merge_similar") else "learned" if config.get("merge_learned") else "mean"
+    return f"{' '.join(texts)} ({kind})" if texts else ""
 
 
 def _hundredths(factor: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from ...base.files import Json
 from ...base.locale import padded, translated
 from ...base.options import Settings, option
+from ...models.frame_merging import merges_in
 
 HELP = "What a checkpoint or export is made of: widths of every layer, parameters of every part, special tokens."
 EXAMPLE = "secateur models show runs/demo/pruned"
@@ -138,6 +139,7 @@ def show(result: Json) -> str:
     facts += [f"{config['vocabulary']} token rows"] if tokens else [f"{config['units']} outputs"]
     facts += [f"audio up to {result['max_seconds']:.1f} s"] if isfinite(result["max_seconds"]) else []
     facts += [f"{config['text_context']} text positions"] if tokens else []
+    facts += [f"frames merged {merges}"] if (merges := merges_in(config)) else []
     facts.append(f"stored as {'/'.join(result['types'])}")
     title = padded(translated("parameters"), 11, right=True)
     lines = [
