@@ -92,7 +92,7 @@ def _check_amounts(prune: PruneSettings) -> None:
         raise SecateurError("prune.map has no effect without prune.target or --prune.criterion sensitivity")
 
 
-def without_effect(settings: Any, where: str) -> Iterator[tuple[str, str]]:
+def without_effect(settings: object, where: str) -> Iterator[tuple[str, str]]:
     """Changed settings whose counterpart (`goes_with` of their option) is off, each with that counterpart."""
     if not dataclasses.is_dataclass(settings):
         return
@@ -173,7 +173,7 @@ def check_taught(settings: DataSettings, taught: bool, rehearses: bool) -> None:
             raise SecateurError(f"training.{name} has no effect without training.distillation: set both, or neither")
 
 
-def changed_paths(settings: Any, where: str) -> Iterator[tuple[str, Any]]:
+def changed_paths(settings: object, where: str) -> Iterator[tuple[str, Any]]:
     """Every setting that was changed, parts of parts included, by its path; with its value."""
     for one in changed_fields(settings) if dataclasses.is_dataclass(settings) else ():
         value, path = getattr(settings, one.name), f"{where}.{one.name}"

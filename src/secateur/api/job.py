@@ -33,7 +33,7 @@ class Job(Generic[S]):
         self.settings, self.run, self.name = settings, run, run.__name__
         self.__signature__ = _signature(settings)
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
+    def __call__(self, *inputs: object, **options: object) -> Any:
         """Run the job."""
         if len(inputs) == 1 and isinstance(inputs[0], self.settings) and not options:
             settings = inputs[0]

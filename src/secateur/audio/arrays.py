@@ -30,7 +30,7 @@ OVER = 2.0  # floats beyond so many times full scale are made quieter, as a whol
 LOUDEST = 100.0  # a float a hundred times full scale is an integer that was not divided
 
 
-def as_samples(values: Any, wanted: int, sample_rate: float | None = None) -> Array:
+def as_samples(values: object, wanted: int, sample_rate: float | None = None) -> Array:
     """Samples (samples,) from -1 to 1 at `wanted` Hz.
 
     Args:

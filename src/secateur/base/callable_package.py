@@ -11,7 +11,7 @@ from typing import Any
 class CallablePackage(ModuleType):
     """A package that is also the job of its name in `secateur.api`."""
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
+    def __call__(self, *inputs: object, **options: object) -> Any:
         """Run the job; see `secateur.api`."""
         return self._job(*inputs, **options)
 

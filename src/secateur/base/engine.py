@@ -94,7 +94,7 @@ class _Worker:
 
         return os.getpid()
 
-    def do(self, piece: Any) -> Any:
+    def do(self, piece: object) -> Any:
         """The answer of `make()` to one piece."""
         if self._do is None:
             self._do = self._make()
@@ -189,7 +189,7 @@ class RayEngine(Generic[P, A]):
         if self.started:
             self.ray.shutdown()
 
-    def _replace(self, worker: Any) -> None:
+    def _replace(self, worker: object) -> None:
         """A new worker, idle, for one that died; Ray starts it wherever there is room."""
         self.workers.remove(worker)
         self.workers.append(self.remote.remote(self.make))

@@ -78,7 +78,7 @@ def write_text(path: str | Path, text: str) -> None:
 Json = dict[str, Any]  # an object of a JSON file; what reads it checks its values
 
 
-def write_json(path: str | Path, value: Any, indent: int | None = 2) -> None:
+def write_json(path: str | Path, value: object, indent: int | None = 2) -> None:
     """Write `value` as JSON to `path` atomically; without `indent` on one line."""
     write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
 

@@ -13,7 +13,7 @@ from typing import Any
 from .errors import SecateurError, either, nearest
 
 
-def part_of(hint: Any) -> type | None:
+def part_of(hint: object) -> type | None:
     """The settings dataclass that a field holds, `X | None` included; None for a plain value."""
     for one in (hint, *typing.get_args(hint)) if typing.get_origin(hint) is not dict else ():
         if isinstance(one, type) and dataclasses.is_dataclass(one):
@@ -87,7 +87,7 @@ def in_parts(cls: type, values: Mapping[str, Any], where: str) -> dict[str, Any]
     return sorted_in
 
 
-def as_table(part: Any, where: str) -> dict[str, Any]:
+def as_table(part: object, where: str) -> dict[str, Any]:
     """A part of settings, given as a table or as an object, as a new table.
 
     Raises:

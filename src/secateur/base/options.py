@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 def option(
-    default: Any = MISSING, help: str = "", *, unit: str = "", least: float | None = None,  # noqa: A002
+    default: object = MISSING, help: str = "", *, unit: str = "", least: float | None = None,  # noqa: A002
     most: float | None = None, above: float | None = None, below: float | None = None, choices: str = "",
     factory: Callable[[], Any] | None = None, positional: bool = False, advanced: bool = False, flat: bool = False,
     was: tuple[str, ...] = (), goes_with: str = "", writes: str | Callable[[Any], str] = "",
@@ -70,7 +70,7 @@ class Settings:
                 raise SecateurError(f"{one.name} {problem}")
 
 
-def _out_of_range(about: Mapping[str, Any], value: Any) -> str:
+def _out_of_range(about: Mapping[str, Any], value: object) -> str:
     """What is wrong with a value, or nothing."""
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, bool) or not isinstance(number, int | float):
@@ -99,7 +99,7 @@ def range_of(about: Mapping[str, Any]) -> str:
     return " and ".join(f"{word} {about[key]:g}" for key, word in words.items() if about.get(key) is not None)
 
 
-def choices_of(hint: Any, about: Mapping[str, Any]) -> tuple[str, ...]:
+def choices_of(hint: object, about: Mapping[str, Any]) -> tuple[str, ...]:
     """The values that a field may have, where they can be listed: none of a registry that cannot be imported here."""
     for one in (hint, *typing.get_args(hint)):
         if typing.get_origin(one) is typing.Literal:
@@ -119,7 +119,7 @@ def changed_fields(settings: Any) -> list[dataclasses.Field[Any]]:
     return [one for one in dataclasses.fields(settings) if one.name in changed]
 
 
-def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
+def from_dict(cls: type[T], values: object, where: str = "config") -> T:
     """Build the dataclass `cls` (nested dataclasses and tuples included) from plain JSON or TOML values.
 
     Raises:
@@ -149,7 +149,7 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
         raise SecateurError(f"{where}: {problem}") from problem
 
 
-def _check_choice(hint: Any, about: Mapping[str, Any], value: Any, where: str) -> None:
+def _check_choice(hint: object, about: Mapping[str, Any], value: object, where: str) -> None:
     """Refuse what is not in the registry that `choices` names."""
     if not about.get("choices") or value in (None, "", ()):
         return
@@ -159,7 +159,7 @@ def _check_choice(hint: Any, about: Mapping[str, Any], value: Any, where: str) -
             raise SecateurError(f"{where}: '{one}' is not one of {', '.join(known)}{nearest(str(one), known)}")
 
 
-def to_dict(value: Any) -> Any:
+def to_dict(value: object) -> Any:
     """Plain JSON values of a dataclass (tuples become lists)."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_dict(getattr(value, f.name)) for f in dataclasses.fields(value)}
@@ -170,7 +170,7 @@ def to_dict(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def convert(hint: Any, value: Any, where: str) -> Any:
+def convert(hint: object, value: object, where: str) -> Any:
     """`value` as the type `hint` says; text (from a command line) is parsed.
 
     Raises:

@@ -19,7 +19,7 @@ from .remote import url_of
 FOLDER = "folder"
 
 
-def check_outputs(settings: Any) -> None:
+def check_outputs(settings: object) -> None:
     """Refuse paths that cannot be written, for every option of `settings` and its parts that `writes` something.
 
     Raises:

@@ -47,7 +47,7 @@ def plugins_blamed() -> Iterator[None]:
         raise PluginError(f"{_part(frames)} raised {raised} ({where}): this is for its authors to repair") from problem
 
 
-def named(part: Any, group: str) -> str:
+def named(part: object, group: str) -> str:
     """A part as a message names it, with its package if it is another's; empty if no package has it."""
     for point in entry_points(group=f"secateur.{group}"):
         if _loaded(point) is part:
@@ -55,7 +55,7 @@ def named(part: Any, group: str) -> str:
     return ""
 
 
-def shape_of(value: Any) -> str:
+def shape_of(value: object) -> str:
     """What came in place of an array, in words: its shape, or its type.
 
     >>> shape_of([0.5])
@@ -105,7 +105,7 @@ def _loaded(point: EntryPoint) -> Any:
     return getattr(module, point.attr, None) if point.attr else module
 
 
-def _is_code_of(name: str, part: Any) -> bool:
+def _is_code_of(name: str, part: object) -> bool:
     """Whether the function called `name` in full belongs to a part of the same module."""
     if isinstance(part, type(sys)):
         return True

@@ -124,7 +124,7 @@ class _Once(argparse.Action):
         self,
         parser: argparse.ArgumentParser,
         namespace: argparse.Namespace,
-        values: Any,
+        values: object,
         option_string: str | None = None,
     ) -> None:
         """Store the values."""
@@ -133,7 +133,7 @@ class _Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def help_of(one: Field[Any], hint: Any) -> str:
+def help_of(one: Field[Any], hint: object) -> str:
     """The sentence, then unit, range and default: `Remove this share of the values. (share from 0; default: 0.3)`."""
     chinese = shown_language() == "zh"
     about = [("，" if chinese else " ").join(map(translated, fact)) for fact in facts_of(one, hint)]
@@ -141,7 +141,7 @@ def help_of(one: Field[Any], hint: Any) -> str:
     return translated(one.metadata.get("help", "")) + (f"{left}{mark.join(about)}{right}" if about else "")
 
 
-def facts_of(one: Field[Any], hint: Any) -> list[tuple[str, ...]]:
+def facts_of(one: Field[Any], hint: object) -> list[tuple[str, ...]]:
     """Unit and range, choices of a registry and default of an option, each as a few words."""
     about, default = one.metadata, default_of(one)
     facts = [tuple(word for word in (about.get("unit", ""), range_of(about)) if word)]
@@ -152,7 +152,7 @@ def facts_of(one: Field[Any], hint: Any) -> list[tuple[str, ...]]:
     return [fact for fact in facts if fact]
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A default as it is typed.
 
     >>> shown((0.9, 1.0)), shown(True)
@@ -167,7 +167,7 @@ def shown(value: Any) -> str:
     return str(value)
 
 
-def metavar(one: Field[Any], hint: Any) -> str:
+def metavar(one: Field[Any], hint: object) -> str:
     """What `--help` shows for the value: the choices of a `Literal`, or the kind of value."""
     several = [a for a in typing.get_args(hint) if a is not type(None)]
     if typing.get_origin(hint) in (typing.Union, types.UnionType) and len(several) > 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import Json
@@ -31,7 +30,7 @@ def rename(values: Json) -> None:
             values[name] = values.pop(key)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -51,7 +50,7 @@ def check_names(values: Json, where: str) -> None:
             raise SecateurError(f"{where}: missing field '{name}'{nearest(name, known)}{_PREPARE}")
 
 
-def described(value: Any) -> str:
+def described(value: object) -> str:
     """A value as a message shows it, cut to 40 characters."""
     shown = json.dumps(value, ensure_ascii=False)
     return shown if len(shown) <= 40 else shown[:37] + "..."

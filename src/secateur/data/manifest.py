@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..base.errors import UTTERANCES, SecateurError, several
 from ..base.files import Json, at_home, atomic_path
@@ -191,7 +191,7 @@ def _language(name: str, where: str) -> str:
         raise SecateurError(f"{where}: language: {problem}") from None
 
 
-def _offset(value: Any, duration: float, where: str) -> float:
+def _offset(value: object, duration: float, where: str) -> float:
     """Seconds into the recording."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SecateurError(f"{where}: offset: expected a number of seconds, found {described(value)}")
@@ -202,7 +202,7 @@ def _offset(value: Any, duration: float, where: str) -> float:
     return float(value)
 
 
-def _channel(value: Any, where: str) -> int:
+def _channel(value: object, where: str) -> int:
     """A channel's number, from 0."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MOST_CHANNELS:
         raise SecateurError(

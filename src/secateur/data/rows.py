@@ -60,7 +60,7 @@ def read_rows(source: ForeignSet, rows: Iterable[Row], names: list[str] | None, 
         )  # fmt: skip
 
 
-def _audio(source: ForeignSet, value: Any, of: RowsOf, where: str) -> Path | None:
+def _audio(source: ForeignSet, value: object, of: RowsOf, where: str) -> Path | None:
     """The audio file of a row."""
     if isinstance(value, bytes | bytearray):
         value = {"bytes": bytes(value)}
@@ -114,7 +114,7 @@ def _channel(value: str | None) -> int | None:
     return int(value) if value is not None and value.isdecimal() and len(value) < 3 else None
 
 
-def as_text(value: Any) -> str:
+def as_text(value: object) -> str:
     """A cell as text: whole numbers without point, lists of words joined.
 
     >>> as_text(12.0), as_text(["a", "b"]), as_text(None)

@@ -12,7 +12,6 @@ import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from ..audio.files.kinds import SUFFIXES
 from ..audio.members import members, read_range
@@ -121,7 +120,7 @@ def _values(resolved: Path, archive: Path, sample: Iterable[tarfile.TarInfo]) ->
     return where, values
 
 
-def _alike(stated: Any, seconds: float) -> bool:
+def _alike(stated: object, seconds: float) -> bool:
     return isinstance(stated, int | float) and abs(stated - seconds) <= SLACK + 0.01 * seconds
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from .error_rate import Counts, total
@@ -93,7 +92,7 @@ def check_extra(name: str, known: Collection[str]) -> None:
         raise SecateurError(f"no clip has an extra '{name}'{nearest(name, known)}{existing}")
 
 
-def label(value: Any) -> str:
+def label(value: object) -> str:
     """The group a value falls into.
 
     >>> label(34), label("female"), label(None)

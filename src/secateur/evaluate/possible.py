@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from .real_use_table import TIMESTAMPS
 TOO_FEW = "the clips are too few for it"
 
 
-def unable(config: Any, name: str) -> str:
+def unable(config: object, name: str) -> str:
     """Why a model with this config cannot take the condition `name`; empty where it can."""
     tokens = getattr(config, "tokens", None)
     if name.partition("-")[0] in ("prompt", "previous") and getattr(tokens, "previous", None) is None:
@@ -50,7 +49,7 @@ def spread(clips: Sequence[Utterance], count: int) -> list[Utterance]:
     return [clips[i] for i in np.linspace(0, len(clips) - 1, count).round().astype(int)]
 
 
-def check_possible(given: Sequence[str], clips: Sequence[Utterance], config: Any) -> None:
+def check_possible(given: Sequence[str], clips: Sequence[Utterance], config: object) -> None:
     """Refuse names of conditions (single ones or kinds) of which `clips` or the model can give none.
 
     Of a kind, or of all, what cannot be given is left out when it is measured.

@@ -153,7 +153,7 @@ def is_result(path: str | Path) -> bool:
         return FORMAT.rsplit("-", 1)[0].encode() in source.read(64)
 
 
-def _nan_to(other: Any, value: Any) -> Any:
+def _nan_to(other: object, value: object) -> Any:
     """JSON has no nan: a rate over no words is null there."""
     if isinstance(value, dict):
         return {key: _nan_to(other, one) for key, one in value.items()}
@@ -166,7 +166,7 @@ def _without_null(values: Json) -> Json:
     """The same with nan where a rate is null."""
     undefined = float("nan")
 
-    def rates(part: Any) -> Any:
+    def rates(part: object) -> Any:
         if not isinstance(part, dict):
             return part
         part = dict(part)
@@ -188,7 +188,7 @@ def _row_values(row: Row) -> list[Any]:
     return [row.id, row.speaker, round(row.seconds, 3), *counts, row.reference, row.hypothesis, row.extras]
 
 
-def _parse_row(values: Any, where: str) -> Row:
+def _parse_row(values: object, where: str) -> Row:
     if not isinstance(values, list) or len(values) != len(ROW_COLUMNS):
         raise SecateurError(f"{where}: expected {len(ROW_COLUMNS)} values")
     named = dict(zip(ROW_COLUMNS, values, strict=True))

@@ -72,7 +72,7 @@ class Exporter(Protocol):
     def expected(self, model: Network, features: Sequence[Floats]) -> Any:
         """What `model` computes of features (frames, inputs) of some clips, for `compare`."""
 
-    def compare(self, expected: Any, folder: Path) -> ParityReport:
+    def compare(self, expected: object, folder: Path) -> ParityReport:
         """The exported graphs in `folder` beside what their source was `expected` to compute."""
 
 

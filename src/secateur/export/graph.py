@@ -59,16 +59,16 @@ class OnnxGraph:
             self._weights[name] = self._stored(np.ascontiguousarray(values), name)
         return name
 
-    def constant(self, value: Any, dtype: type[np.generic] = np.int64) -> str:
+    def constant(self, value: object, dtype: type[np.generic] = np.int64) -> str:
         """A small constant; equal ones are stored once."""
         values = np.asarray(value, dtype)
         return self.weight(f"{values.dtype.name}{list(values.shape)}{values.ravel().tolist()}".replace(" ", ""), values)
 
-    def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+    def add(self, operator: str, *inputs: str, domain: str = "", **attributes: object) -> str:
         """A node with one output; an empty input is one that is left out."""
         return self.add_many(1, operator, *inputs, domain=domain, **attributes)[0]
 
-    def add_many(self, count: int, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> list[str]:
+    def add_many(self, count: int, operator: str, *inputs: str, domain: str = "", **attributes: object) -> list[str]:
         """A node with `count` outputs."""
         name = f"{operator}_{len(self._nodes)}"
         outputs = [name] if count == 1 else [f"{name}_{i}" for i in range(count)]

@@ -176,7 +176,7 @@ class Kind:
         """The same for padded batches in torch; see `extractor.extractor`."""
         return Lazy[Any](self.in_torch)()(f)  # type: ignore[no-any-return]
 
-    def graph(self, g: Any, samples: str, f: FrontEnd) -> str:
+    def graph(self, g: object, samples: str, f: FrontEnd) -> str:
         """The same in ONNX: adds to `g` (an `export.graph.OnnxGraph`) what makes features (batch, frames, inputs) of
         `samples` (batch, n), clips of one length, and gives their name.
 
@@ -234,7 +234,7 @@ def filters_fit(f: FrontEnd, bins: set[int] | None) -> list[str]:
     return [] if fits else [f"filters from {f.low_hz:g} to {f.top_hz:g} Hz do not fit 0 to {f.sample_rate / 2:g} Hz"]
 
 
-def front_end(kind: str, sample_rate: int = 16000, **changes: Any) -> FrontEnd:
+def front_end(kind: str, sample_rate: int = 16000, **changes: object) -> FrontEnd:
     """The usual front-end of a kind, with frames of 25 ms every 10 ms, but for `changes` to any field of `FrontEnd`.
 
     `fbank` has Kaldi's options with 80 filters, `mfcc` Kaldi's options without energy: 13 coefficients of 23 filters.

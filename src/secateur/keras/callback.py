@@ -179,25 +179,25 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
             self._remove()
         apply(self.variables, self.masks)
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: object = None) -> None:
         """See `start`."""
         self._begin()
         if self.total is None and not self.params.get("steps") and not self.timetable.in_steps:
             raise SecateurError("Keras does not know how many steps there are: give Pruner(steps=...)")
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         """Only now it shows how many epochs there are: `fit` may begin with a later one."""
         self.batch = -1
         if self.total is None and self.params.get("steps"):
             self.total = self.params["steps"] * (self.params["epochs"] - epoch)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
         """See `after_step`; with steps_per_execution several steps are one batch."""
         batch = min(batch, (self.params.get("steps") or batch + 1) - 1)
         self._steps(max(batch - self.batch, 1))
         self.batch = batch
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: object = None) -> None:
         """Averages of the weights, which the optimizer has just put in their place, are of before the removal too."""
         if getattr(getattr(self.model, "optimizer", None), "use_ema", False):
             apply(self.variables, self.masks)

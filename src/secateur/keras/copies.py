@@ -33,7 +33,7 @@ def _graph_class() -> Any:
     return type(keras.Model(inputs, inputs))
 
 
-def described(model: Model, call: Any = None) -> Config:
+def described(model: Model, call: object = None) -> Config:
     """The model as Keras serializes it, so that every layer of its graph is in it.
 
     Models of a graph whose class makes its layers itself, as those of KerasHub, become plain functional ones; a
@@ -71,7 +71,7 @@ def described(model: Model, call: Any = None) -> Config:
     return dict(whole)
 
 
-def forget(config: Any) -> None:
+def forget(config: object) -> None:
     """Drop what says how layers were built: they are built again, maybe for other widths."""
     if isinstance(config, dict):
         for key in ("build_config", "build_input_shape", "compile_config"):

@@ -71,7 +71,7 @@ class SampleBatches:
             )
         return [self._batch(one, torch=False) for one in kept]
 
-    def _pieces(self, data: Any) -> Callable[[], Iterable[SampleBatch]]:
+    def _pieces(self, data: object) -> Callable[[], Iterable[SampleBatch]]:
         keras = require("keras", "keras")
         kind = type(data).__module__.split(".")[0]
         if isinstance(data, keras.utils.PyDataset):
@@ -94,12 +94,12 @@ class SampleBatches:
             "batches such as a tf.data.Dataset, a PyDataset or a DataLoader"
         )
 
-    def _batched(self, one: Any) -> bool:
+    def _batched(self, one: object) -> bool:
         """Whether an array of a list has the batch's axis, and the list is of batches."""
         rank = len(np.shape(_array(one)))
         return self.inputs is not None and len(self.inputs) == 1 and rank == self.inputs[0]
 
-    def _sliced(self, x: Any, y: Any = None, weight: Any = None) -> Callable[[], Iterable[SampleBatch]]:
+    def _sliced(self, x: object, y: object = None, weight: object = None) -> Callable[[], Iterable[SampleBatch]]:
         count = self._count(x)
 
         def pieces() -> Iterator[SampleBatch]:
@@ -139,7 +139,7 @@ class SampleBatches:
             return type(value)(self._part(one, part, self._count(value[0])) for one in value)
         return _array(value[part])
 
-    def _batch(self, one: Any, torch: bool) -> SampleBatch:
+    def _batch(self, one: object, torch: bool) -> SampleBatch:
         """One batch of an iterable: (inputs, targets, weights), or inputs; PyTorch's loaders make tuples lists."""
         if not isinstance(one, tuple) and not (torch and isinstance(one, list)):
             one = (one,)
@@ -184,7 +184,7 @@ def _inputs_of(model: Model) -> list[int] | None:
     return [len(tensor.shape) for tensor in inputs] if inputs else None
 
 
-def _without_end(data: Any) -> bool:
+def _without_end(data: object) -> bool:
     """Whether a PyDataset or tf.data.Dataset repeats for ever, which is said."""
     cardinality = getattr(data, "cardinality", None)
     endless = int(cardinality()) == -1 if callable(cardinality) else getattr(data, "num_batches", 0) is None

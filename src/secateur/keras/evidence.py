@@ -101,7 +101,7 @@ def gradients(model: Model, batch: SampleBatch) -> dict[int, Floats]:
     return {id(v): np.zeros(v.shape, np.float32) for v in model.weights if id(v) not in result} | result
 
 
-def _loss(model: Model, x: Any, y: Any, weight: Any) -> Any:
+def _loss(model: Model, x: object, y: object, weight: object) -> Any:
     return model.compute_loss(x=x, y=y, y_pred=model(x, training=False), sample_weight=weight, training=False)
 
 
@@ -144,7 +144,7 @@ def listening(inputs: Mapping[str, tuple[Any, int]], note: Callable[[str, Floats
     def noting(layer: Layer, kernels: list[tuple[str, int]]) -> Any:
         original = layer.call
 
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> Any:
             for name, position in kernels:
                 value = args[position] if position < len(args) else kwargs.get(NAMES[position])
                 if value is None:  # attention without a key reads the value; other layers have one input
@@ -163,5 +163,5 @@ def listening(inputs: Mapping[str, tuple[Any, int]], note: Callable[[str, Floats
             del layer.call
 
 
-def _numpy(values: Any) -> Floats:
+def _numpy(values: object) -> Floats:
     return np.asarray(require("keras", "keras").ops.convert_to_numpy(values), np.float32)

@@ -53,7 +53,7 @@ def export(
     format: str = "onnx",  # noqa: A002 (Keras' own name)
     *,
     precision: str = "float32",
-    samples: Any = None,
+    samples: object = None,
     tolerance: float | None = None,
 ) -> Exported:
     """Write a built `model` to `path` as "onnx", "litert" or "saved_model".

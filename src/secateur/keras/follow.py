@@ -32,7 +32,7 @@ Opaque = Callable[[str], bool]  # whether a layer may be left whole when no rule
 
 
 def followed(
-    model: Model, opaque: Opaque, lenient: bool = False, call: Any = None, learning: bool = False,
+    model: Model, opaque: Opaque, lenient: bool = False, call: object = None, learning: bool = False,
     narrow: bool = False,
 ) -> Channels:  # fmt: skip
     """All channels of a model. Layers without a rule that `opaque` names are left whole, and so is what they read.
@@ -96,7 +96,7 @@ def tensors_of(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return call.tensors
     keras = require("keras", "keras")
 
-    def symbolic(value: Any) -> Any:
+    def symbolic(value: object) -> Any:
         return keras.KerasTensor(value.shape) if isinstance(value, Flow) else value
 
     result: tuple[tuple[Any, ...], dict[str, Any]] = keras.tree.map_structure(symbolic, (call.args, call.kwargs))

@@ -75,14 +75,14 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
         self.groups: list[Group] = []
         self.masks: Masks = {}
 
-    def on_train_begin(self, logs: Any = None) -> None:
+    def on_train_begin(self, logs: object = None) -> None:
         """Find the units."""
         planner = Planner(self.model, self.options, learning=True)
         self.variables = {name: one for name, one in planner.variables.items() if one.trainable}
         groups = [replace(group, places=tuple(makes(group, self.variables))) for group in planner.groups]
         self.groups, self.masks = [group for group in groups if group.places], {}
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
         """One proximal step for the optimizer's last steps; what is empty stays so."""
         self.since += 1
         if self.since == self.every:
@@ -118,7 +118,7 @@ class GroupLasso(keras.callbacks.Callback):  # type: ignore[misc]
             sums = [values for _, values in self._sums(self._weights())]
             logs["empty"] = float(np.mean(np.concatenate(sums) == 0))
 
-    def on_train_end(self, logs: Any = None) -> None:
+    def on_train_end(self, logs: object = None) -> None:
         """Averages of the weights, which the optimizer may just have put in their place, are of before too."""
         apply(self.variables, self.masks)
 

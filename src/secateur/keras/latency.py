@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROUNDS, CALLS, SEARCH = 9, 5, 5
 
 
-def milliseconds(models: Sequence[Model], x: Any, rounds: int = ROUNDS) -> list[float]:
+def milliseconds(models: Sequence[Model], x: object, rounds: int = ROUNDS) -> list[float]:
     """Of one call of each model on inputs `x`: the median of rounds, in which the models take turns."""
     functions = [_compiled(model) for model in models]
     times: list[list[float]] = [[] for _ in models]
@@ -42,7 +42,7 @@ def _compiled(model: Model) -> Callable[[Any], Any]:
     keras = require("keras", "keras")
     backend = keras.backend.backend()
 
-    def call(x: Any) -> Any:
+    def call(x: object) -> Any:
         return model(x, training=False)
 
     if backend == "tensorflow":
@@ -52,7 +52,7 @@ def _compiled(model: Model) -> Callable[[Any], Any]:
         return lambda x: require("jax", "keras").block_until_ready(jitted(x))
     from .tracing import no_gradients
 
-    def run(x: Any) -> Any:
+    def run(x: object) -> Any:
         with no_gradients():
             return call(x)
 

@@ -66,7 +66,7 @@ def googlenet_mfcc(
     def regulariser() -> Any:
         return keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
 
-    def convolution(x: Any, channels: int, frames: int, label: str, stride: int = 1) -> Any:
+    def convolution(x: object, channels: int, frames: int, label: str, stride: int = 1) -> Any:
         x = layers.Conv1D(
             channels, frames, strides=stride, padding="same", use_bias=False, kernel_regularizer=regulariser(),
             name=label,
@@ -74,7 +74,7 @@ def googlenet_mfcc(
         x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{label}_norm")(x)
         return layers.Activation("relu", name=f"{label}_relu")(x)
 
-    def inception(x: Any, widths: Widths, label: str) -> Any:
+    def inception(x: object, widths: Widths, label: str) -> Any:
         one, (reduce3, three), (reduce5, five), pool = widths
         return layers.Concatenate(name=label)(
             [

@@ -67,7 +67,7 @@ def _fresh(tensor: KerasTensor) -> Any:
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
 
 
-def _through(model: Model, inputs: Any, notes: _Rewritten) -> Any:
+def _through(model: Model, inputs: object, notes: _Rewritten) -> Any:
     """The outputs of a model's graph on new tensors."""
     keras = require("keras", "keras")
 
@@ -109,7 +109,7 @@ def _with_states(layer: Layer, x: Any, notes: _Rewritten) -> Any:
     return [output, *after] if layer.return_state else output
 
 
-def _fourier(x: Any, length: int, stride: int, fft_length: int, window: Any, center: bool) -> tuple[Any, Any]:
+def _fourier(x: object, length: int, stride: int, fft_length: int, window: object, center: bool) -> tuple[Any, Any]:
     """Real and imaginary parts (batch, frames, bins) of `ops.stft` for samples (batch, samples)."""
     keras = require("keras", "keras")
     ops = keras.ops
@@ -125,7 +125,7 @@ def _fourier(x: Any, length: int, stride: int, fft_length: int, window: Any, cen
     return real, imaginary
 
 
-def _mel(layer: Layer, x: Any) -> Any:
+def _mel(layer: Layer, x: object) -> Any:
     """MelSpectrogram of samples (batch, samples): (batch, bins, frames)."""
     keras = require("keras", "keras")
     ops = keras.ops

@@ -49,7 +49,7 @@ class Planner:
         self.map = _map(options.measured)
         self._reachable()
 
-    def _followed(self, inputs: Any) -> Structure:
+    def _followed(self, inputs: object) -> Structure:
         """The structure; masks make do with less, but only where the model cannot be followed."""
         o, excluded = self.options, self.options.exclude
         try:

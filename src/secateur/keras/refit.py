@@ -78,7 +78,7 @@ def readers_of(structure: Structure) -> list[InputReader]:
     return result
 
 
-def _bias(layer: Layer, kernel: Any) -> Any:
+def _bias(layer: Layer, kernel: object) -> Any:
     """The variable that is added to what a kernel gives; None where there is none."""
     parts = [layer, getattr(layer, "cell", None)]
     parts += [getattr(layer, f"{name}_dense", None) for name in ("query", "key", "value")]
@@ -153,7 +153,7 @@ def _moments(model: Model, readers: Mapping[str, InputReader], data: SampleBatch
     sums: dict[str, Floats] = {}
     counts: dict[str, int] = {}
 
-    def note(name: str, value: Any) -> None:
+    def note(name: str, value: object) -> None:
         rows = readers[name].rows(np.asarray(value, np.float64))
         if rows is None:
             return

@@ -26,7 +26,7 @@ REGISTERED = f"secateur>{NAME}"
 Config = dict[str, Any]
 
 
-def resized_config(layer: Config, shapes: Any, call: Any = None, name: str | None = None) -> Config:
+def resized_config(layer: Config, shapes: object, call: object = None, name: str | None = None) -> Config:
     """The serialized layer `layer`, ready for `parts` (address to serialized layer) and `weights` (address to shape).
 
     `shapes` are what it was built for (`get_build_config`); a model has the description of its inputs as `call`.
@@ -40,7 +40,7 @@ def resized_config(layer: Config, shapes: Any, call: Any = None, name: str | Non
     return {"module": None, "class_name": NAME, "config": config, "registered_name": REGISTERED}
 
 
-def addresses_of(owner: Any) -> dict[int, str]:
+def addresses_of(owner: object) -> dict[int, str]:
     """Where the layers inside a layer are, by `id`: "norm", "blocks[1]", "block.dense"; the first place of each."""
     result: dict[int, str] = {}
     queue = [("", owner)]
@@ -54,7 +54,7 @@ def addresses_of(owner: Any) -> dict[int, str]:
     return result
 
 
-def _attributes(holder: Any) -> Iterator[tuple[str, Any]]:
+def _attributes(holder: object) -> Iterator[tuple[str, Any]]:
     """Public and private attributes that may hold layers; PyTorch keeps them in a place of its own."""
     for name, value in [*vars(holder).items(), *(vars(holder).get("_modules") or {}).items()]:
         if "_unconditional_" not in name and name not in (
@@ -68,7 +68,7 @@ def _attributes(holder: Any) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _entries(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _entries(name: str, value: object) -> Iterator[tuple[str, Any]]:
     if isinstance(value, keras.layers.Layer):
         yield name, value
     elif isinstance(value, list | tuple | dict):
@@ -77,7 +77,7 @@ def _entries(name: str, value: Any) -> Iterator[tuple[str, Any]]:
                 yield from _entries(f"{name}[{key}]", one)
 
 
-def _step(owner: Any, step: str) -> Any:
+def _step(owner: object, step: str) -> Any:
     name, *keys = re.findall(r"[^\[\]]+", step)
     value = getattr(owner, name)
     for key in keys:
@@ -110,7 +110,7 @@ def _replace(owner: Any, address: str, new: Any) -> None:
                 vars(owner)[name] = changed
 
 
-def _swapped(value: Any, old: Any, new: Any) -> Any:
+def _swapped(value: object, old: object, new: object) -> Any:
     """A nested list, tuple or dictionary with `new` for `old`; lists and dictionaries change in place."""
     if value is old:
         return new
@@ -147,7 +147,7 @@ def weights_of(layer: Layer) -> dict[str, Any]:
     return {_address(layer, holder, key): one for holder, key, one in variables_of(layer)}
 
 
-def _address(layer: Layer, holder: Any, key: Any) -> str:
+def _address(layer: Layer, holder: object, key: object) -> str:
     if holder is vars(layer):
         return str(key)
     return next(f"{name}[{key}]" for name, value in vars(layer).items() if value is holder)
@@ -167,11 +167,11 @@ class _Resized:
     def build_from_config(self, config: Config) -> None:
         self.build(None)  # type: ignore[attr-defined]
 
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+    def compute_output_spec(self, *args: object, **kwargs: object) -> Any:
         return keras.Operation.compute_output_spec(self, *args, **kwargs)  # the class may go by its old width
 
     @classmethod
-    def from_config(cls, config: Config, custom_objects: Any = None) -> Any:
+    def from_config(cls, config: Config, custom_objects: object = None) -> Any:
         return resized(config)
 
 
@@ -185,7 +185,7 @@ def resized(config: Config) -> Any:
     whole = layer.build
     layer.name = config["name"]
 
-    def build(input_shape: Any = None) -> None:
+    def build(input_shape: object = None) -> None:
         if not layer.built and not getattr(whole, "_is_default", False):
             shapes = config["shapes"] or {"input_shape": input_shape}
             if "shapes_dict" in shapes:
@@ -211,7 +211,7 @@ def resized(config: Config) -> Any:
     return layer
 
 
-def _tuples(shape: Any) -> Any:
+def _tuples(shape: object) -> Any:
     """Shapes as Keras takes them, which JSON makes lists."""
     if isinstance(shape, list | tuple) and all(size is None or isinstance(size, int) for size in shape):
         return tuple(shape)

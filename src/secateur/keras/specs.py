@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from keras import Model
 
 
-def call_of(model: Model, inputs: Any) -> Any:
+def call_of(model: Model, inputs: object) -> Any:
     """A list that describes what a subclassed model is called on: shapes and types, nested as its inputs are; None
     where it was not called yet."""
     keras = require("keras", "keras")

@@ -71,7 +71,7 @@ class Structure:
 
 
 def structure_of(
-    model: Model, opaque: Opaque = lambda name: False, lenient: bool = False, inputs: Any = None,
+    model: Model, opaque: Opaque = lambda name: False, lenient: bool = False, inputs: object = None,
     learning: bool = False, narrow: bool = False,
 ) -> Structure:  # fmt: skip
     """Follow a model and put its units into groups: those that belong to the same layers compete with each other.

@@ -122,7 +122,7 @@ def _traced(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any], size: 
     return trace
 
 
-def answered(result: Any) -> tuple[Any, tuple[None, ...]]:
+def answered(result: object) -> tuple[Any, tuple[None, ...]]:
     """What a call returns, and apart from it the caches at its end that it was not asked for."""
     if not isinstance(result, tuple):
         return result, ()
@@ -182,7 +182,7 @@ def sizes_of(graph: Any) -> dict[int, Any]:
     return {}
 
 
-def outputs_of(model: Model, call: Any) -> list[Any]:
+def outputs_of(model: Model, call: object) -> list[Any]:
     """What a model makes of random numbers, as arrays; `call` describes the inputs of a subclassed one.
 
     Raises:
@@ -200,7 +200,7 @@ def outputs_of(model: Model, call: Any) -> list[Any]:
     raise SecateurError(f"model '{model.name}' does not run on random numbers: {cause(problem)}")
 
 
-def _verify(layer: Layer, trace: Trace, given: Any) -> None:
+def _verify(layer: Layer, trace: Trace, given: object) -> None:
     """The graph computes what the layer does, on random numbers.
 
     Raises:
@@ -261,7 +261,7 @@ def _symbols(layer: Layer, named: bool = True) -> Iterator[_Scope]:
     call, tensor = base.__call__, keras.KerasTensor.__tf_tensor__
     depth = 0
 
-    def symbolic_call(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def symbolic_call(self: object, *args: object, **kwargs: object) -> Any:
         nonlocal depth
         flat = keras.tree.flatten([list(args), kwargs])
         if depth == 0 and not any(isinstance(a, keras.KerasTensor) for a in flat):
@@ -272,7 +272,7 @@ def _symbols(layer: Layer, named: bool = True) -> Iterator[_Scope]:
         own = type(self).__module__.split(".")[0] != "keras" and "compute_output_spec" not in vars(self)
         rest: tuple[None, ...] = ()
 
-        def spec(*args: Any, **kwargs: Any) -> Any:
+        def spec(*args: object, **kwargs: object) -> Any:
             nonlocal rest
             result, rest = answered(keras.Operation.compute_output_spec(self, *args, **kwargs))
             return result
@@ -320,7 +320,7 @@ def _put(holder: Any, key: Any, value: Any) -> None:
     (list if isinstance(holder, list) else dict).__setitem__(holder, key, value)
 
 
-def _shape_only(tensor: KerasTensor, dtype: Any = None, name: Any = None) -> Any:
+def _shape_only(tensor: KerasTensor, dtype: object = None, name: object = None) -> Any:
     """For `tf.shape` and the like, which read nothing but sizes; nothing else of TensorFlow takes symbols."""
     import tensorflow
 
@@ -344,5 +344,5 @@ def no_gradients() -> Iterator[None]:
         yield
 
 
-def _symbolic(value: Any) -> bool:
+def _symbolic(value: object) -> bool:
     return isinstance(value, keras.KerasTensor)

@@ -172,7 +172,7 @@ def _litert(model: Model, written: Path, precision: str, samples: Sequence[Array
             for n, (shape, tensor) in enumerate(zip(shapes, model.inputs, strict=True))
         }
 
-        def serve(**inputs: Any) -> Any:
+        def serve(**inputs: object) -> Any:
             result = model(packed(model, [inputs[name] for name in sorted(inputs)]), training=False)
             return {f"output_{n:02d}": one for n, one in enumerate(keras.tree.flatten(result))}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ..base.options import to_dict
 from .family import Config, family_of
@@ -24,7 +23,7 @@ def widths(config: Config) -> dict[str, str]:
     return parts
 
 
-def _listed(values: Any, where: str = "") -> Iterator[tuple[str, str]]:
+def _listed(values: object, where: str = "") -> Iterator[tuple[str, str]]:
     """Names and widths in a config that has the structure of its network."""
     if isinstance(values, dict) and "heads" in values:
         yield where, _heads(values)

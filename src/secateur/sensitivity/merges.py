@@ -10,7 +10,7 @@ from .variants import Variant, row_and_column
 FACTORS = {"all": 2.0, "similar": 1.5}  # which frames, and how many become one
 
 
-def merge_variants(config: Any) -> list[Variant]:
+def merge_variants(config: object) -> list[Variant]:
     """Frames merged after each encoder layer, before all of them too: every pair, or a third, the most similar ones.
 
     None for a family that cannot merge frames, a model that does already, and for what its layers cannot do.

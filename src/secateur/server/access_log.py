@@ -6,7 +6,6 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ..base.errors import SecateurError
 
@@ -26,7 +25,7 @@ class AccessLog:
         except OSError as problem:
             raise SecateurError(f"{place}: no log can be written there ({problem.strerror})") from problem
 
-    def write(self, protocol: str, client: str, path: str, status: int, seconds: float, **more: Any) -> None:
+    def write(self, protocol: str, client: str, path: str, status: int, seconds: float, **more: object) -> None:
         """One request or stream that has ended; `status` is HTTP's, of streams the same by meaning."""
         values = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"), "client": client, "protocol": protocol,

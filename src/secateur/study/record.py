@@ -85,7 +85,7 @@ def versions() -> dict[str, str]:
     return installed
 
 
-def record_of(job: str, settings: Any, data: Iterable[Path], model: str) -> Json:
+def record_of(job: str, settings: object, data: Iterable[Path], model: str) -> Json:
     """The record of a job.
 
     Raises:
@@ -119,7 +119,7 @@ def defaults_of(settings: Any) -> Json:
     return defaults
 
 
-def begin(job: str, settings: Any, data: Iterable[Path], model: str, out: Path) -> Json:
+def begin(job: str, settings: object, data: Iterable[Path], model: str, out: Path) -> Json:
     """Write the record of a job in `out`, or check that the same job is on record there; returns the record.
 
     Raises:
@@ -203,7 +203,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]
         yield "the model's files are others"
 
 
-def changed(old: Any, new: Any, defaults: Any, where: str) -> Iterator[str]:
+def changed(old: object, new: object, defaults: object, where: str) -> Iterator[str]:
     """What settings, as `to_dict` gives them, differ in; what only `new` has differs where it is not at its default."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         known = defaults if isinstance(defaults, Mapping) else {}
@@ -214,6 +214,6 @@ def changed(old: Any, new: Any, defaults: Any, where: str) -> Iterator[str]:
         yield f"{where} was {_short(old)}, is {_short(new)}"
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     return (text if len(text) <= 60 else f"{text[:57]}...") or "empty"

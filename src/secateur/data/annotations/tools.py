@@ -170,7 +170,7 @@ def stored_name(source: ForeignSet, name: str) -> str:
     return next((known.get(one, one) for one in (stored, bare) if one in known or one in source.by_name), stored)
 
 
-def _unpacked(value: Any) -> Any:
+def _unpacked(value: object) -> Any:
     """A cell of a CSV that holds a list as JSON."""
     if isinstance(value, str) and value[:1] == "[" and value[-1:] == "]":
         try:
@@ -180,7 +180,7 @@ def _unpacked(value: Any) -> Any:
     return value
 
 
-def _are_regions(value: Any) -> bool:
+def _are_regions(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(
         isinstance(v, Mapping) and isinstance(v.get("start"), NUMBERS) and isinstance(v.get("end"), NUMBERS)
         for v in value

@@ -90,7 +90,7 @@ def _parsed(text: str, where: str) -> Any:
         raise SecateurError(f"{where}: not valid JSON ({str(problem)[:80]})") from problem
 
 
-def _object(value: Any, where: str) -> Json:
+def _object(value: object, where: str) -> Json:
     if not isinstance(value, dict):
         raise SecateurError(f"{where}: expected a JSON object")
     return value

@@ -92,7 +92,7 @@ def _inputs(call: Call) -> tuple[Flow, Flow, Flow]:
     return query, value, key
 
 
-def _bind(call: Call, parts: Sequence[Part], first: Any) -> None:
+def _bind(call: Call, parts: Sequence[Part], first: object) -> None:
     """Kernels and biases of queries, keys, values and gates; the query's make up for the root of the dimensions."""
     for dense, flow, heads, dimensions, number in parts:
         read = (0, call.channels(flow, -1))

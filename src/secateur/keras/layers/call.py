@@ -70,7 +70,7 @@ class Call:
         self.net.pin(ids, f"'{self.name}' reads them along an axis that has no units")
         return ids
 
-    def activation(self, function: Any, ids: Ids) -> bool:
+    def activation(self, function: object, ids: Ids) -> bool:
         """An activation of the layer's own units; those stay unless it treats every one by itself."""
         name = getattr(function, "__name__", type(function).__name__)
         own = getattr(function, "__module__", type(function).__module__).split(".")[0] == "keras"
@@ -140,7 +140,7 @@ def register(cls: type, rule: Rule | str) -> None:
     REGISTERED[cls] = rule
 
 
-def flows_in(value: Any) -> list[Flow]:
+def flows_in(value: object) -> list[Flow]:
     """All tensors in an argument."""
     if isinstance(value, Flow):
         return [value]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..channels import Flow, Weight
@@ -55,7 +53,7 @@ def value_by_value(call: Call) -> list[Flow]:
     return [merged(call, flows)]
 
 
-def number(value: Any) -> bool:
+def number(value: object) -> bool:
     """Whether this is one number, or a setting, and not an array with a value for each unit."""
     return value is None or isinstance(value, int | float | str) or getattr(value, "shape", None) == ()
 

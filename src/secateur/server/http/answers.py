@@ -90,7 +90,7 @@ def logprobs(pieces: Sequence[Piece]) -> list[Json]:
     return [{"token": data.decode(errors="replace"), "bytes": list(data), "logprob": p} for _, data, p in pieces]
 
 
-def event(kind: str, **values: Any) -> str:
+def event(kind: str, **values: object) -> str:
     """One server-sent event."""
     return f"data: {json.dumps({'type': kind, **values}, ensure_ascii=False)}\n\n"
 

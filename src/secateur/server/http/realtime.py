@@ -285,7 +285,7 @@ class Conversation:
                  "event_id": event_id}  # fmt: skip
         await self._send("error", error=error)
 
-    async def _send(self, kind: str, **values: Any) -> None:
+    async def _send(self, kind: str, **values: object) -> None:
         await self.socket.send_json({"type": kind, "event_id": _number("event"), **values})
 
 

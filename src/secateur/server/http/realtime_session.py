@@ -61,7 +61,7 @@ class Session:
     vad: Vad | None = Vad()
     logprobs: bool = False
 
-    def updated(self, values: Any) -> Session:
+    def updated(self, values: object) -> Session:
         """With what a client sent as `session`.
 
         Raises:
@@ -184,7 +184,7 @@ def _flat(values: Mapping[str, Any]) -> Json:
     return result
 
 
-def _format(value: Any) -> Json:
+def _format(value: object) -> Json:
     where = "session.audio.input.format"
     values = _table({"type": "audio/pcm"} if value is None else value, where)
     kind, rate = values.get("type", "audio/pcm"), values.get("rate", PCM_RATE)
@@ -197,7 +197,7 @@ def _format(value: Any) -> Json:
     return {"kind": kind, "rate": rate}
 
 
-def _vad(value: Any) -> Vad | None:
+def _vad(value: object) -> Vad | None:
     """None: the client commits."""
     if value is None:
         return None
@@ -214,7 +214,7 @@ def _vad(value: Any) -> Vad | None:
     return Vad(float(threshold), round(silence))
 
 
-def _table(value: Any, where: str) -> Mapping[str, Any]:
+def _table(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise _refused(f"{where} must be an object", where)
     return value
