@@ -49,7 +49,7 @@ def job(settings: type[S]) -> Callable[[Callable[[S], Any]], Job[S]]:
     return lambda run: Job(settings, run)
 
 
-def settings_of(cls: type[S], name: str, inputs: Sequence[Any], options: Mapping[str, Any]) -> S:
+def settings_of(cls: type[S], name: str, inputs: Sequence[object], options: Mapping[str, object]) -> S:
     """The settings that a call of the job `name` means.
 
     Raises:

@@ -67,7 +67,7 @@ def default_of(one: dataclasses.Field[Any]) -> Any:
     return one.default_factory() if one.default_factory is not MISSING else one.default
 
 
-def in_parts(cls: type, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+def in_parts(cls: type, values: Mapping[str, object], where: str) -> dict[str, Any]:
     """`values` with the keys of flat parts in their parts.
 
     Raises:
@@ -100,7 +100,7 @@ def as_table(part: object, where: str) -> dict[str, Any]:
     return dict(part)
 
 
-def check_keys(cls: type, values: Mapping[str, Any], where: str) -> None:
+def check_keys(cls: type, values: Mapping[str, object], where: str) -> None:
     """Refuse keys that `cls` or its parts do not have.
 
     Raises:

@@ -89,7 +89,7 @@ def _out_of_range(about: Mapping[str, Any], value: object) -> str:
     return ""
 
 
-def range_of(about: Mapping[str, Any]) -> str:
+def range_of(about: Mapping[str, object]) -> str:
     """The range that an option's metadata declares, in words; empty where there is none.
 
     >>> range_of({"least": 0, "below": 1})
@@ -149,7 +149,7 @@ def from_dict(cls: type[T], values: object, where: str = "config") -> T:
         raise SecateurError(f"{where}: {problem}") from problem
 
 
-def _check_choice(hint: object, about: Mapping[str, Any], value: object, where: str) -> None:
+def _check_choice(hint: object, about: Mapping[str, object], value: object, where: str) -> None:
     """Refuse what is not in the registry that `choices` names."""
     if not about.get("choices") or value in (None, "", ()):
         return

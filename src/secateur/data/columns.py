@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..base.errors import SecateurError, nearest
 from .fields import FIELDS, OTHER_NAMES
@@ -74,7 +73,11 @@ def plain_name(name: str) -> str:
 
 
 def choose_columns(
-    names: Sequence[str], rows: Sequence[Mapping[str, Any]], source: ForeignSet, where: str, audio_known: bool = False
+    names: Sequence[str],
+    rows: Sequence[Mapping[str, object]],
+    source: ForeignSet,
+    where: str,
+    audio_known: bool = False,
 ) -> Columns:
     """What the columns `names` mean, judging by up to fifty `rows`.
 
@@ -126,7 +129,7 @@ def _named(field: str, column: str, names: Sequence[str], where: str) -> str:
 
 
 def _with_audio(
-    free: Sequence[str], rows: Sequence[Mapping[str, Any]], source: ForeignSet, names: Sequence[str], where: str
+    free: Sequence[str], rows: Sequence[Mapping[str, object]], source: ForeignSet, names: Sequence[str], where: str
 ) -> str:
     """The only column whose values are files that are there."""
     some = rows[:LOOKED_AT]
@@ -153,7 +156,7 @@ def _exists(source: ForeignSet, value: str) -> bool:
 
 
 def _with_text(
-    free: Sequence[str], rows: Sequence[Mapping[str, Any]], names: Sequence[str], where: str, source: ForeignSet
+    free: Sequence[str], rows: Sequence[Mapping[str, object]], names: Sequence[str], where: str, source: ForeignSet
 ) -> str:
     """The only column whose values look like sentences."""
     good = [name for name in free if is_prose([str(row.get(name) or "") for row in rows[:LOOKED_AT]])]

@@ -9,7 +9,6 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..audio.members import inside_archive, open_member
 from ..audio.read import AudioInfo, audio_info
@@ -238,7 +237,7 @@ def _wav_command(path: Path) -> str:
     return f"ffmpeg -loglevel error -i {quoted} -f wav - |"
 
 
-def _jsonl(lines: Iterable[Mapping[str, Any]]) -> str:
+def _jsonl(lines: Iterable[Mapping[str, object]]) -> str:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 

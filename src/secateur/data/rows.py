@@ -90,7 +90,7 @@ def _id(source: ForeignSet, audio: Path, start: float | None, number: int | None
     return f"{name}-{round(1000 * start):08}"
 
 
-def _times(row: Mapping[str, Any], columns: Columns, of: RowsOf) -> tuple[float | None, float | None, str]:
+def _times(row: Mapping[str, object], columns: Columns, of: RowsOf) -> tuple[float | None, float | None, str]:
     """Where a part begins and how long it is, and what is wrong with it."""
     seconds_by_name: dict[str, float | None] = {}
     for name in ("offset", "end", "duration"):
@@ -129,7 +129,7 @@ def as_text(value: object) -> str:
     return str(value).strip()
 
 
-def _extras(row: Mapping[str, Any], columns: Columns) -> Json:
+def _extras(row: Mapping[str, object], columns: Columns) -> Json:
     extras = {}
     for name in (*columns.others, *(columns.of[field] for field in ("split",) if field in columns.of)):
         value = row.get(name)

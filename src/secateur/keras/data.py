@@ -61,7 +61,7 @@ class SampleBatches:
         """One batch."""
         return next(iter(self))
 
-    def _kept(self, data: Iterator[Any]) -> list[Any]:
+    def _kept(self, data: Iterator[object]) -> list[Any]:
         kept = list(itertools.islice(data, ONCE))
         if next(data, None) is not None:
             warnings.warn(
@@ -150,7 +150,7 @@ class SampleBatches:
         return SampleBatch(x, *rest)
 
 
-def padded(examples: Sequence[Any]) -> Arrays:
+def padded(examples: Sequence[object]) -> Arrays:
     """Examples (frames, ...) of different lengths as one array (batch, longest, ...), with zeros behind them."""
     arrays = [_array(one) for one in examples]
     if len({one.shape for one in arrays}) == 1:

@@ -120,7 +120,7 @@ def _jax_gradients(model: Model, variables: Sequence[Variable], batch: SampleBat
 
 
 @contextmanager
-def input_squares(inputs: Mapping[str, tuple[Any, int]]) -> Iterator[dict[str, Floats]]:
+def input_squares(inputs: Mapping[str, tuple[object, int]]) -> Iterator[dict[str, Floats]]:
     """Sums of squares of what each kernel reads, by feature, over all calls inside `with`."""
     squares: dict[str, Floats] = {}
 
@@ -134,7 +134,7 @@ def input_squares(inputs: Mapping[str, tuple[Any, int]]) -> Iterator[dict[str, F
 
 
 @contextmanager
-def listening(inputs: Mapping[str, tuple[Any, int]], note: Callable[[str, Floats], None]) -> Iterator[None]:
+def listening(inputs: Mapping[str, tuple[object, int]], note: Callable[[str, Floats], None]) -> Iterator[None]:
     """Inside `with`, `note` gets by the kernel's name what each kernel reads; its `inputs` are its layer and which of
     that layer's inputs it multiplies."""
     readers: dict[int, tuple[Any, list[tuple[str, int]]]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ def masks_of(structure: Structure, keep: Keep) -> Masks:
     return parameter_masks(structure.groups, kept, shapes)
 
 
-def apply(variables: Mapping[str, Variable], masks: Mapping[str, Any]) -> None:
+def apply(variables: Mapping[str, Variable], masks: Mapping[str, object]) -> None:
     """Zero in place."""
     for name, mask in masks.items():
         variables[name].assign(variables[name].value * mask)

@@ -107,7 +107,7 @@ class Planner:
         ]
         return {g.name: CRITERIA[self.options.criterion](g, evidence) for g in groups}
 
-    def plan(self, share: Share, scores: Mapping[str, Any]) -> Keep:
+    def plan(self, share: Share, scores: Mapping[str, object]) -> Keep:
         """The units that stay when `share` of the final amount is removed."""
         amount: Any = self.options.amount
         scores = removed_first(scores, self.keep)
@@ -149,7 +149,7 @@ class Planner:
                 keep = more
         return keep
 
-    def _within(self, target: float, scores: Mapping[str, Any]) -> Keep:
+    def _within(self, target: float, scores: Mapping[str, object]) -> Keep:
         """The plan whose cost is at most `target`."""
         structure: Any = self.structure
         losses = CRITERIA[self.options.criterion].is_loss
@@ -158,7 +158,7 @@ class Planner:
             protect=self.options.protect, per_cost=losses,
         )  # fmt: skip
 
-    def _closer(self, keep: Keep, scores: Mapping[str, Any], target: float) -> Keep:
+    def _closer(self, keep: Keep, scores: Mapping[str, object], target: float) -> Keep:
         """Give back what fits: the last unit that went was larger than what was left to go."""
         groups = {group.name: group for group in self.groups}
         for name in sorted(keep, key=lambda one: self.cost(self.structure.shrunk({one: keep[one]}))):

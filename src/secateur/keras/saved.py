@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import SecateurError
 from ..base.extras import require
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from keras import Model
 
 
-def load(path: str | Path, custom_objects: Mapping[str, Any] | None = None) -> Model:
+def load(path: str | Path, custom_objects: Mapping[str, object] | None = None) -> Model:
     """A saved model, with what `prune` made of layers of other classes; not compiled.
 
     Keras' own `load_model` reads it too where `secateur.keras` was imported after Keras.

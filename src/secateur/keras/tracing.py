@@ -69,7 +69,7 @@ class Trace:
                 node.operation._inbound_nodes.remove(node)
 
 
-def traced(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Trace:
+def traced(layer: Layer, args: Sequence[object], kwargs: Mapping[str, object]) -> Trace:
     """The graph of a call of `layer`, whose tensors are described by those in `args` and `kwargs`.
 
     Raises:
@@ -90,7 +90,7 @@ def traced(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Trac
     raise UntraceableError(cause(problem)) from problem
 
 
-def _traced(layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any], size: int, named: bool) -> Trace:
+def _traced(layer: Layer, args: Sequence[object], kwargs: Mapping[str, object], size: int, named: bool) -> Trace:
     tensors: list[KerasTensor] = []
 
     def symbol(value: Any) -> Any:
@@ -130,7 +130,7 @@ def answered(result: object) -> tuple[Any, tuple[None, ...]]:
     return result[:length], (None,) * (len(result) - length)
 
 
-def agrees(layer: Layer, parent: type, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+def agrees(layer: Layer, parent: type, args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
     """Whether `layer` computes, called like this, what the `call` of its Keras class `parent` computes."""
     args, kwargs = numbers((tuple(args), dict(kwargs)), SIZES[0])
     try:

@@ -156,7 +156,7 @@ def begin_with(record: Json, out: Path) -> Json:
     return record
 
 
-def refuse_other(old: Mapping[str, Any], new: Mapping[str, Any], out: Path) -> None:
+def refuse_other(old: Mapping[str, object], new: Mapping[str, object], out: Path) -> None:
     """Refuse to go on with the job `new` where `old` is on record.
 
     Raises:
@@ -168,7 +168,7 @@ def refuse_other(old: Mapping[str, Any], new: Mapping[str, Any], out: Path) -> N
         raise SecateurError(f"{out}: another run is here ({shown}); name another --out, or delete it")
 
 
-def finish(out: Path, record: Mapping[str, Any]) -> None:
+def finish(out: Path, record: Mapping[str, object]) -> None:
     """Record that the job is done."""
     write_json(out / NAME, {**record, "finished": True})
 

@@ -6,7 +6,6 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.locale import translated
@@ -209,7 +208,7 @@ def _cut_section(configs: tuple[Config, Config] | None) -> str:
     return section("What was cut", text, inner)
 
 
-def _curves_section(logs: Mapping[str, Sequence[Mapping[str, Any]]], colours: Mapping[str, str]) -> str:
+def _curves_section(logs: Mapping[str, Sequence[Mapping[str, object]]], colours: Mapping[str, str]) -> str:
     drawn = plots.curves(logs, colours)
     return section("Training", "", f"<figure>{drawn}</figure>") if drawn else ""
 

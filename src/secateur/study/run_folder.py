@@ -93,7 +93,7 @@ def read_log(path: Path) -> list[Json]:
     return entries
 
 
-def _rank(name: str, order: Sequence[Any]) -> int:
+def _rank(name: str, order: Sequence[object]) -> int:
     """Place of `name`, or of what stands before its seed (`pruned-0`), in `order`; unknown names come last."""
     base = name.rsplit("-", 1)[0]
     return next((i for i, known in enumerate(order) if known in (name, base)), len(order))

@@ -29,7 +29,7 @@ def from_tools(source: ForeignSet, rows: Iterable[Row], where: str) -> Iterator[
             yield from ((number, one) for one in tool(source, f"{where}, item {number}", row))
 
 
-def tool_of(row: Mapping[str, Any]) -> Callable[[ForeignSet, str, Mapping[str, Any]], Iterator[Json]] | None:
+def tool_of(row: Mapping[str, object]) -> Callable[[ForeignSet, str, Mapping[str, Any]], Iterator[Json]] | None:
     """What reads a row that an annotation tool wrote; None for any other row."""
     if isinstance(row.get("data"), Mapping) and isinstance(row.get("annotations", row.get("completions")), list):
         return _label_studio
@@ -92,7 +92,7 @@ def _label_studio(source: ForeignSet, where: str, task: Mapping[str, Any]) -> It
             source.leave_out(where, "a region without transcript", f"from {region['start']:g} to {region['end']:g} s")
 
 
-def _label_studio_short(source: ForeignSet, where: str, task: Mapping[str, Any]) -> Iterator[Json]:
+def _label_studio_short(source: ForeignSet, where: str, task: Mapping[str, object]) -> Iterator[Json]:
     """A row of Label Studio's JSON-MIN or CSV: regions and their transcripts are lists beside each other."""
     row = {name: _unpacked(value) for name, value in task.items() if name != "id"} | {"task": task.get("id")}
     audio = _audio_field(row)
@@ -144,7 +144,7 @@ def _doccano(source: ForeignSet, where: str, task: Mapping[str, Any]) -> Iterato
     yield extras | {"audio": task["filename"], "text": texts[0]}
 
 
-def _audio_field(data: Mapping[str, Any]) -> str | None:
+def _audio_field(data: Mapping[str, object]) -> str | None:
     """The field that names the recording."""
     named = [k for k, v in data.items() if isinstance(v, str) and Path(_path(v)).suffix.lower() in AUDIO]
     meant = [k for k, v in data.items() if isinstance(v, str) and MEANT.get(plain_name(k)) == "audio"]

@@ -301,7 +301,7 @@ def _tables(source: ForeignSet) -> list[Path]:
     ]
 
 
-def _names_audio(row: Mapping[str, Any]) -> bool:
+def _names_audio(row: Mapping[str, object]) -> bool:
     """Whether the first object of a manifest names an audio file, in a field of any name."""
     meant = {MEANT.get(plain_name(name)) for name, value in row.items() if isinstance(value, str | dict)}
     return "audio" in meant or any(

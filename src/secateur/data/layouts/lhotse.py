@@ -14,7 +14,7 @@ from .jsonl import objects, peek
 EDGE = 0.02  # s by which a segment may differ from its whole recording and still be all of it
 
 
-def kind_of(value: Mapping[str, Any]) -> str:
+def kind_of(value: Mapping[str, object]) -> str:
     """Which manifest an object is from: `cuts`, `recordings`, `supervisions`, or "" for another toolkit's."""
     if isinstance(value.get("sources"), list) and "sampling_rate" in value:
         return "recordings"

@@ -12,7 +12,7 @@ _TEXT = {"type": "string"}
 _MANY = {"type": "array", "items": _TEXT}
 
 
-def _form(**fields: tuple[Mapping[str, Any], str]) -> dict[str, Any]:
+def _form(**fields: tuple[Mapping[str, object], str]) -> dict[str, Any]:
     """A form's fields, each with its type and its help; `file` is needed."""
     properties = {name.replace("__", "[]"): {**kind, "description": help_} for name, (kind, help_) in fields.items()}
     schema = {"type": "object", "required": ["file"], "properties": properties}

@@ -158,7 +158,7 @@ class Session:
                 "audio": {"input": incoming}, "include": include}  # fmt: skip
 
 
-def _flat(values: Mapping[str, Any]) -> Json:
+def _flat(values: Mapping[str, object]) -> Json:
     """The settings of either spelling, by the newer one's names."""
     known = ("type", "audio", "include", *PASSED_OVER, "input_audio_format", "input_audio_transcription",
              "turn_detection", "modalities")  # fmt: skip
