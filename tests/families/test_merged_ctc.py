@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ import pytest
 import torch
 from same_network import half_of
 from small_ctc import CONFIGS, inputs, outputs, small_ctc
+from small_models import inputs as whisper_inputs
+from small_models import small_whisper
 
 from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.export.onnx import export_onnx
 from secateur.families.ctc.config import Streaming
 from secateur.families.ctc.cost import count_macs, count_parameters
+from secateur.families.ctc.new_model import on_whisper, whisper_ctc
 from secateur.families.ctc.receptive_field import receptive_field
 from secateur.families.ctc.task import recogniser_of
 from secateur.families.parakeet.cost import parts as parakeet_parts
@@ -267,6 +271,22 @@ def test_windows_of_a_stream_equal_the_clip_and_words_have_its_times() -> None:
     best = whole.argmax(1).nonzero()[0]
     assert words[0].start == pytest.approx(0.04 * best[0])
     assert words[-1].end == pytest.approx(min(0.04 * (best[-1] + 1), len(audio) / 16000), abs=1e-3)
+
+
+@torch.no_grad()
+def test_a_trunk_merges_what_its_whisper_merges(tmp_path: Path) -> None:
+    whisper = with_merged_frames(small_whisper()[0], ("1:2",), "learned")
+    whisper.encoder.merges[2].weight += 0.3
+    save_checkpoint(tmp_path / "m", whisper, small_whisper()[1])
+    model, _ = on_whisper(str(tmp_path / "m"), UNITS, 0)
+    mel, frames, _ = whisper_inputs(whisper)
+    memory, valid = whisper.encoder(mel, frames, whisper.dropout)
+    log_probs, counts = model.eval()(mel, frames)
+    assert model.config.subsampled == 4 and counts.tolist() == valid.sum(1).tolist()
+    assert torch.allclose(log_probs[0], model.output(memory[0]).log_softmax(-1), atol=1e-4)
+    factored = replace(whisper.config, ranks={"encoder.layers.0.ffn.up": 4})
+    with pytest.raises(SecateurError, match="of lower rank"):
+        whisper_ctc(7, factored)
 
 
 def test_costs_and_receptive_fields_count_what_is_merged() -> None:

@@ -95,17 +95,23 @@ def digits_ctc(units: int, front_end: FrontEnd = MFCC) -> CtcConfig:
 
 
 def whisper_ctc(units: int, whisper: WhisperConfig) -> CtcConfig:
-    """The encoder of a Whisper of any widths, one output every 20 ms; clips are not padded.
+    """The encoder of a Whisper of any widths, one output every 20 ms, or for all frames that it merges into one; clips
+    are not padded.
 
     Raises:
-        SecateurError: the width of its residual stream was cut.
+        SecateurError: the width of its residual stream was cut, or matrices are of lower rank.
     """
     if whisper.conv_outputs:
         raise SecateurError(f"new.trunk: the width of '{whisper.name}' was cut; name the model it was cut from")
+    if any(name.startswith("encoder.") for name in whisper.ranks):
+        raise SecateurError(f"new.trunk: matrices of '{whisper.name}' are of lower rank; name the model before that")
     trunk = TrunkWidths(
         whisper.width, whisper.conv_channels, whisper.audio_context, whisper.encoder, whisper.attention_scale
     )
-    return CtcConfig(units, whisper.front_end, trunk=trunk, name=f"{whisper.name}-ctc")
+    return CtcConfig(
+        units, whisper.front_end, trunk=trunk, name=f"{whisper.name}-ctc", frame_merging=whisper.frame_merging,
+        merge_learned=whisper.merge_learned, merge_similar=whisper.merge_similar,
+    )  # fmt: skip
 
 
 def streaming_conformer_ctc(
@@ -195,6 +201,7 @@ def on_whisper(name: str, units: Inventory, seed: int) -> tuple[CtcModel, Invent
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = CtcModel(whisper_ctc(units.outputs, whisper.config))
-    state = {f"trunk.{n}": value for n, value in whisper.get_submodule("encoder").state_dict().items()}
+    encoder = whisper.get_submodule("encoder").state_dict()
+    state = {n if n.startswith("merges.") else f"trunk.{n}": value for n, value in encoder.items()}
     model.load_state_dict(model.state_dict() | state)
     return model, units
