@@ -29,16 +29,22 @@ from secateur.train.settings import TrainSettings
 STILL: dict[str, Any] = {"dropout": 0.0, "augment": None, "spec_augment": None}  # nothing is drawn
 BATCHES = ([0, 3, 5, 7, 11], [4, 2], [8])  # dealt unevenly; the last to fewer clips than processes
 
+SHARDED: dict[str, Any] = {
+    **STILL, "steps": 6, "l2_sp": 0.05, "gradient_checkpointing": True,
+    "prune": replace(PRUNE, method="refit", every=2),
+}  # fmt: skip
+FACTORED: dict[str, Any] = {**STILL, "steps": 6, "prune": None, "optimizer": "adafactor", "weight_decay": 0.01}
+
 
 class Cramped:
-    """An objective on a device that holds no more than two clips at once."""
+    """An objective on a device that holds no more than two clips at once, or `most`."""
 
-    def __init__(self, objective: Any) -> None:
-        self.objective, self.counts, self.refused = objective, objective.counts, 0
+    def __init__(self, objective: Any, most: int = 2) -> None:
+        self.objective, self.counts, self.refused, self.most = objective, objective.counts, 0, most
 
     def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> torch.Tensor:
         loss: torch.Tensor = self.objective(model, batch, settings)
-        if len(batch.examples) > 2:
+        if len(batch.examples) > self.most:
             self.refused += 1
             raise torch.OutOfMemoryError("CUDA out of memory")
         return loss
@@ -84,6 +90,44 @@ def comparisons(folder: Path) -> dict[str, Any]:
         check_agreement(None, 7, {"masks": "same", "weights": str(rank())})
     except SecateurError as problem:
         found["drift"] = str(problem)
+    return found | sharded(folder)
+
+
+class Held(Callback):
+    """Counts the values that this process holds, as shares of what one process alone would hold."""
+
+    def __init__(self) -> None:
+        self.shares: dict[str, float] = {}
+
+    def attach(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizer = optimizer
+
+    def after_step(self, step: int, total: int) -> None:
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.whole = sum(p.numel() for p in parameters)
+        moments = [self.optimizer.state[p][name] for p in parameters for name in ("exp_avg", "exp_avg_sq")]
+        for name, tensors in {"weights": parameters, "gradients": [p.grad for p in parameters]}.items():
+            self.shares[name] = sum(t.to_local().numel() for t in tensors) / self.whole
+        self.shares["optimiser"] = sum(t.to_local().numel() for t in moments) / 2 / self.whole
+
+    def project(self, parameters: dict[str, torch.Tensor]) -> None:  # the EMA's too
+        self.shares["average"] = sum(t.numel() for t in parameters.values()) / self.whole
+
+
+def sharded(folder: Path) -> dict[str, Any]:
+    """What two sharded processes find."""
+    held, found = Held(), dict[str, Any]()
+    for name, watch in (("unsharded", None), ("sharded", held)):
+        model, pruner, _ = run_small(folder / name, shard=watch is not None, watch=watch, **SHARDED)
+        found |= {name: model.state_dict(), f"{name}-keep": pruner.keep}
+    found["held"] = held.shares
+    found["plain-again"] = [type(m).__name__ for m in model.modules() if type(m).__name__.startswith("FSDP")]
+    interrupted(folder / "sharded-to-one", 5, shard=True, **FACTORED)
+    found["one-to-sharded"] = run_small(folder / "one-to-sharded", shard=True, **FACTORED)[0].state_dict()
+    try:
+        run_small(None, shard=True, wrap=lambda objective: Cramped(objective, 0), **SHARDED)
+    except SecateurError as problem:
+        found["sharded-cramped"] = str(problem)
     return found
 
 

@@ -13,12 +13,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
-from distributed_small import BATCHES, STILL, Cramped, gradients, interrupted  # noqa: E402
+from distributed_small import BATCHES, FACTORED, STILL, Cramped, gradients, interrupted  # noqa: E402
 from small_models import small_whisper  # noqa: E402
 from train_small import run_small  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.families.seq2seq.objective import Seq2Seq  # noqa: E402
+from secateur.prune.methods import check_sharded_method  # noqa: E402
 from secateur.train.mix import plain  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 from secateur.train.targets import IGNORE, token_batch  # noqa: E402
@@ -28,7 +29,7 @@ SCRIPT = Path(__file__).resolve().parent / "distributed_small.py"
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     """Python with these words."""
-    return subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, timeout=240)
 
 
 def close(left: dict[str, Any], right: dict[str, Any], tolerance: float) -> None:
@@ -48,6 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where two processes left what they found."""
     made = tmp_path_factory.mktemp("two")
     interrupted(made / "one-to-two", 14, **STILL)
+    interrupted(made / "one-to-sharded", 5, **FACTORED)
     done = run(str(SCRIPT), str(made), "compare")
     assert done.returncode == 0, done.stderr
     return made
@@ -109,6 +111,56 @@ def test_a_run_may_go_on_with_another_number_of_processes(
     close(model.state_dict(), alone, 1e-4)
     assert [entry["processes"] for entry in entries] == [2, 2, 2, 1, 1, 1]
     assert [entry["step"] for entry in entries] == [4, 8, 12, 16, 20, 24]
+
+
+def test_sharded_processes_end_where_whole_ones_end_with_a_share_each(
+    found: tuple[dict[str, Any], dict[str, Any]], folder: Path
+) -> None:
+    for one in found:
+        close(one["sharded"], one["unsharded"], 1e-4)
+        assert one["sharded-keep"] == one["unsharded-keep"]
+        assert one["plain-again"] == []
+        assert set(one["held"]) == {"weights", "gradients", "optimiser", "average"}
+        assert all(0.45 < share < 0.55 for share in one["held"].values()), one["held"]
+    assert all(torch.equal(value, found[1]["sharded"][name]) for name, value in found[0]["sharded"].items())
+    hashes = [json.loads((folder / "sharded" / f"masks-rank{rank}.json").read_text()) for rank in range(2)]
+    assert hashes[0].pop("rank") != hashes[1].pop("rank")
+    assert hashes[0] == hashes[1]
+    entries = log(folder / "unsharded")
+    assert [entry["masks"] for entry in log(folder / "sharded")] == [entry["masks"] for entry in entries]
+    assert entries[-1]["kept"] < 0.9
+
+
+def test_a_sharded_state_is_whole_on_disk_and_resumes_on_any_number(
+    found: tuple[dict[str, Any], dict[str, Any]], folder: Path
+) -> None:
+    whole = run_small(None, **FACTORED)[0].state_dict()
+    close(found[0]["one-to-sharded"], whole, 1e-4)
+    model, _, entries = run_small(folder / "sharded-to-one", **FACTORED)
+    close(model.state_dict(), whole, 1e-4)
+    assert [entry["processes"] for entry in entries] == [2, 1]
+
+
+def test_memory_that_runs_out_while_sharded_is_one_line(found: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    assert all("out of memory at step 0" in f["sharded-cramped"] for f in found)
+    assert all("raise training.accumulate above 1" in f["sharded-cramped"] for f in found)
+
+
+@pytest.mark.parametrize("other", [
+    {"lora_rank": 4}, {"lora_share": 0.1}, {"four_bits": ("*",)}, {"mwer": 0.2}, {"l1": 0.1}, {"auxiliary": "pinyin"},
+])  # fmt: skip
+def test_what_cannot_be_sharded_is_refused_with_the_settings(other: dict[str, Any]) -> None:
+    with pytest.raises(SecateurError, match=rf"^shard cannot go with {next(iter(other))}: leave out one or the other$"):
+        TrainSettings(shard=True, **other)
+
+
+def test_methods_that_read_whole_weights_are_refused_while_sharded() -> None:
+    for method in ("gates", "sparse", "rigl", "wanda", "group-lasso"):
+        check_sharded_method(method, False)
+        with pytest.raises(SecateurError, match=f"'{method}' .* training.shard .*: use gradual, refit, early-bird, or"):
+            check_sharded_method(method, True)
+    for method in ("gradual", "refit"):
+        check_sharded_method(method, True)
 
 
 def test_memory_that_runs_out_on_one_process_changes_nothing(found: tuple[dict[str, Any], dict[str, Any]]) -> None:

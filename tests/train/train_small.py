@@ -80,12 +80,13 @@ def small_job() -> tuple[Any, AudioBank, Mix, Seq2Seq]:
 
 def run_small(
     folder: Path | None, pause: float = 0.0, prune: PruneSettings | None = PRUNE,
-    wrap: Callable[[Seq2Seq], Any] = lambda objective: objective, stop: int | None = None, **changed: Any,
+    wrap: Callable[[Seq2Seq], Any] = lambda objective: objective, stop: int | None = None,
+    watch: Callback | None = None, **changed: Any,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
-    """Train the small model; returns it, its pruner and the log."""
+    """Train the small model, `watch`ed by one more callback; returns it, its pruner and the log."""
     model, bank, mix, objective = small_job()
     pruner = None if prune is None else make_method(model, prune, COSTS["parameters"](model.config))
-    more = (pruner, Slow(pause) if pause else None, None if stop is None else Stop(stop))
+    more = (pruner, Slow(pause) if pause else None, None if stop is None else Stop(stop), watch)
     callbacks: list[Callback] = [c for c in more if c is not None]
 
     def validate(current: Any) -> dict[str, float]:

@@ -27,16 +27,22 @@ def recomputing() -> bool:
     return _recomputing > 0
 
 
+def find_layers(model: Network) -> list[nn.Module]:
+    """The layers of `model`: members of the lists that its groups of kind "layer" name, or of all its lists; maybe
+    none."""
+    names = [group.name for group in model.groups() if group.kind == "layer"]
+    lists = [model.get_submodule(name) for name in names]
+    lists = lists or [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    return [layer for one in lists for layer in one.children()]
+
+
 def layers_of(model: Network) -> list[nn.Module]:
-    """The layers of `model`: members of the lists that its groups of kind "layer" name, or of all its lists.
+    """The layers of `model`, see `find_layers`.
 
     Raises:
         SecateurError: it has none.
     """
-    names = [group.name for group in model.groups() if group.kind == "layer"]
-    lists = [model.get_submodule(name) for name in names]
-    lists = lists or [module for module in model.modules() if isinstance(module, nn.ModuleList)]
-    layers = [layer for one in lists for layer in one.children()]
+    layers = find_layers(model)
     if not layers:
         raise SecateurError("training.gradient_checkpointing: this model has no layers to compute again; leave it out")
     return layers

@@ -12,6 +12,7 @@ from ..models.checkpointing import recomputing
 from ..models.groups import Group
 from ..train.distributed import all_reduce_sum
 from ..train.lora import LowRankLinear, merged_weights
+from ..train.sharding import wholes
 from .importance import TaylorSums
 
 
@@ -40,7 +41,7 @@ class TaylorCollector(TaylorSums):
         all_reduce_sum(frozen)  # the optimiser's are summed already; every process brings as many
         weights = merged_weights(self.model)
         gradients = {name: p.grad for name, p in self.model.named_parameters() if p.requires_grad}
-        self.add({name: g * weights[name] for name, g in gradients.items() if g is not None and name in weights})
+        self.add(wholes({n: g * weights[n] for n, g in gradients.items() if g is not None and n in weights}))
         for parameter in self._watched:
             parameter.requires_grad_(False)
             parameter.grad = None

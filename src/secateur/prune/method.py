@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..base.options import from_dict
 from ..train.callback import Callback
+from ..train.sharding import part_of
 from .schedule import moment
 from .settings import PruneSettings
 from .shrink import Net
@@ -36,6 +37,7 @@ class Method(Callback, Generic[Net]):
     reads: ClassVar[frozenset[str]] = frozenset()
     whole_units: ClassVar[bool] = False  # rather than single weights
     low_rank_updates: ClassVar[bool] = False  # whether it prunes a model of which only low-rank updates are trained
+    sharded: ClassVar[bool] = False  # whether it prunes a model that is sharded over processes
     Own: ClassVar[type[Any]] = NoSettings
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
@@ -65,7 +67,8 @@ class Method(Callback, Generic[Net]):
     def project(self, parameters: dict[str, Tensor]) -> None:
         names = [n for n in self.masks if n in parameters]
         if names:
-            torch._foreach_mul_([parameters[n] for n in names], [self.masks[n].to(parameters[n].device) for n in names])
+            masks = [part_of(self.masks[n], parameters[n]).to(parameters[n].device) for n in names]
+            torch._foreach_mul_([parameters[n] for n in names], masks)
 
     def ready(self, step: int, total: int) -> bool:
         return self.done

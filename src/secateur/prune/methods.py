@@ -66,6 +66,20 @@ def check_low_rank_method(method: str, low_rank_updates: bool) -> None:
         )
 
 
+def check_sharded_method(method: str, shard: bool) -> None:
+    """Refuse a method that cannot prune a model that is sharded over processes.
+
+    Raises:
+        SecateurError: with the methods that can.
+    """
+    if shard and not METHODS.find(method, "prune.method").sharded:
+        able = ", ".join(name for name in METHODS.own if METHODS[name].sharded)
+        raise SecateurError(
+            f"the method '{method}' reads whole weights at every step, which training.shard shares out over processes: "
+            f"use {able}, or leave out training.shard"
+        )
+
+
 def _checked(settings: PruneSettings) -> type[Method[Any]]:
     """The method, which can follow `settings`."""
     method = METHODS.find(settings.method, "prune.method")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from ..train.lora import merged_weights
+from ..train.sharding import wholes
 from .evidence import ActivationCollector, TaylorCollector
 from .importance import CRITERIA, Evidence
 from .schedule import SCHEDULES
@@ -24,6 +25,7 @@ class GradualPruner(UnitMethod[Net]):
 
     reads = UnitMethod.reads | {"schedule", "every"}
     low_rank_updates = True
+    sharded = True
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         self.criterion = CRITERIA.find(settings.criterion)
@@ -42,7 +44,7 @@ class GradualPruner(UnitMethod[Net]):
     def evidence(self) -> Evidence:
         """The evidence gathered while training so far."""
         evidence = Evidence(
-            weights=merged_weights(self.model),
+            weights=wholes(merged_weights(self.model)),
             taylor=self.taylor.means(),
             signed=self.taylor.signed_means(),
             seed=self.settings.seed,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..base.errors import SecateurError
 from ..train.lora import merged_weight
+from ..train.sharding import held
 from .budget import Keep
 from .pruner import GradualPruner
 from .settings import PruneSettings
@@ -114,10 +115,11 @@ def refit(layer: nn.Linear, moments: Tensor, stays: Tensor, damp: float = 0.01) 
     gram = moments[kept][:, kept]
     ridge = damp * float(moments.diagonal()[:-1].mean()) + 1e-12
     gram = gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    lost = merged_weight(layer)[:, removed].double()
+    weight = held(layer.weight)  # each process refits the rows that it holds
+    lost = held(merged_weight(layer))[:, removed].double()
     moved = torch.linalg.solve(gram, moments[kept][:, removed] @ lost.T).T  # (out, kept)
     columns = kept[kept < layer.in_features]
-    layer.weight[:, columns] += moved[:, : len(columns)].to(layer.weight.dtype)
-    layer.weight[:, removed] = 0
+    weight[:, columns] += moved[:, : len(columns)].to(weight.dtype)
+    weight[:, removed] = 0
     if has_bias:
-        layer.bias.add_(moved[:, -1].to(layer.bias.dtype))
+        held(layer.bias).add_(moved[:, -1].to(layer.bias.dtype))

@@ -11,6 +11,7 @@ from ..base.errors import SecateurError, check_known
 from ..models.family import family_of
 from ..models.groups import KINDS, Group
 from ..train.lora import factor_masks
+from ..train.sharding import held
 from .budget import Cost, Keep, by_amounts, by_budget, partial_plan, removed_first
 from .importance import CRITERIA
 from .method import Method
@@ -98,7 +99,7 @@ class UnitMethod(Method[Net]):
         self.masks = {name: m.to(device) for name, m in masks.items()}
         self.masks |= factor_masks(self.model, self.masks)
         self.frozen = {
-            n: p for n, p in self.model.named_parameters() if n in self.masks and not p.requires_grad
+            n: held(p) for n, p in self.model.named_parameters() if n in self.masks and not p.requires_grad
         }  # of a model of which only low-rank updates are trained
         mask_inputs(self.model, self.groups, kept)
 

@@ -28,7 +28,7 @@ from ..models.network import Network
 from ..prune.counts import matrix_weights, nonzero_values, nonzero_weights
 from ..prune.initial_model import InitialModel
 from ..prune.measured_cuts import with_measured_cuts
-from ..prune.methods import check_low_rank_method, make_method
+from ..prune.methods import check_low_rank_method, check_sharded_method, make_method
 from ..prune.pruner import COSTS
 from ..prune.settings import PruneSettings
 from ..prune.target import names_model
@@ -176,6 +176,7 @@ def _tune(
     pruner = None
     if arm.prune is not None:
         check_low_rank_method(arm.prune.method, settings.low_rank_updates)
+        check_sharded_method(arm.prune.method, settings.shard)
         model.to(data.device)
         pruner = make_method(model, arm.prune, original[arm.prune.measure])
         callbacks.append(pruner)

@@ -13,6 +13,7 @@ from ..base.files import Json
 from .callback import Callback
 from .offload import at_home, streamed
 from .settings import TrainSettings
+from .sharding import held
 from .state import with_prefix
 
 Weights = dict[str, Tensor]
@@ -160,27 +161,28 @@ class L2SP(Callback):
     """The gradient of strength * sum (w - start)^2 over all trained weights (L2-SP, Li et al. 2018, arXiv 1802.01483).
 
     It joins the loss's gradient before clipping; the logged loss is without it. Weights that are exactly zero are left
-    out, so that pruned weights stay at zero. With `offload` the start is in the computer's memory.
+    out, so that pruned weights stay at zero. With `offload` the start is in the computer's memory. Of sharded weights
+    each process holds its part of the start.
     """
 
     def __init__(self, model: nn.Module, strength: float, offload: bool = False) -> None:
         self.strength, self.offload = strength, offload
         self.parameters: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
-        self.start = [at_home(p, exact_half=True) if offload else p.detach().clone() for p in self.parameters]
+        parts = [held(p) for p in self.parameters]
+        self.start = [at_home(p, exact_half=True) if offload else p.detach().clone() for p in parts]
 
     @torch.no_grad()
     def after_backward(self, step: int, total: int) -> None:
         for parameter in self.parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
+        parameters = [held(p) for p in self.parameters]
+        gradients = [held(p.grad) for p in self.parameters if p.grad is not None]
         if self.offload:
-            for start, parameter in streamed(self.start, self.parameters):
-                assert parameter.grad is not None
-                apart = torch.sub(parameter, start).mul_(parameter != 0)
-                parameter.grad.add_(apart, alpha=2 * self.strength)
+            for gradient, (start, parameter) in zip(gradients, streamed(self.start, parameters), strict=True):
+                gradient.add_(torch.sub(parameter, start).mul_(parameter != 0), alpha=2 * self.strength)
             return
-        self.start = [s.to(p.device) for s, p in zip(self.start, self.parameters, strict=True)]
-        difference = list(torch._foreach_sub(self.parameters, self.start))
-        torch._foreach_mul_(difference, [p != 0 for p in self.parameters])
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        self.start = [s.to(p.device) for s, p in zip(self.start, parameters, strict=True)]
+        difference = list(torch._foreach_sub(parameters, self.start))
+        torch._foreach_mul_(difference, [p != 0 for p in parameters])
         torch._foreach_add_(gradients, difference, alpha=2 * self.strength)

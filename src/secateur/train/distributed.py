@@ -252,34 +252,45 @@ def peers() -> Iterator[None]:
 
 
 @torch.no_grad()
-def fingerprint(weights: Mapping[str, Tensor]) -> dict[str, str]:
+def fingerprint(weights: Mapping[str, Tensor], places: Mapping[str, int] | None = None) -> dict[str, str]:
     """SHA-256 over checksums of `weights`, bit by bit, and of their `masks`: which of them are not zero.
 
     The checksums are made on the device: sums, modulo 2^64, of every value's bits times an odd number that depends on
-    its place. Integers sum to the same in any order, and one that differs anywhere changes the sum.
+    its place. Integers sum to the same in any order, and one that differs anywhere changes the sum. So do those of the
+    parts that processes hold of sharded weights, of which `places` has the place of the first value.
     """
-    names = sorted(weights)
-    sums = {"masks": [_checksum((weights[n] != 0).flatten()) for n in names],
-            "weights": [_checksum(weights[n].detach().float().flatten().view(torch.int32)) for n in names]}  # fmt: skip
+    names, before = sorted(weights), places or {}
+    sums = {
+        "masks": [_checksum((weights[n] != 0).flatten(), before.get(n, 0)) for n in names],
+        "weights": [
+            _checksum(weights[n].detach().float().flatten().view(torch.int32), before.get(n, 0)) for n in names
+        ],
+    }
     return {
         kind: hashlib.sha256(
-            "".join(f"{n} {v}\n" for n, v in zip(names, _values(each), strict=True)).encode()
+            "".join(f"{n} {v}\n" for n, v in zip(names, _values(each, places is not None), strict=True)).encode()
         ).hexdigest()
         for kind, each in sums.items()
     }
 
 
-def _values(sums: list[Tensor]) -> list[int]:
-    """All sums with one wait for the device."""
-    return torch.stack([s.cpu() for s in sums] if len({s.device for s in sums}) > 1 else sums).tolist() if sums else []
+def _values(sums: list[Tensor], over_processes: bool) -> list[int]:
+    """All sums with one wait for the device; added up over all processes if asked."""
+    if not sums:
+        return []
+    stacked = torch.stack([s.cpu() for s in sums] if len({s.device for s in sums}) > 1 else sums)
+    if over_processes:
+        with peers():
+            dist.all_reduce(stacked)
+    return stacked.tolist()
 
 
-def _checksum(bits: Tensor) -> Tensor:
-    """The sum of `bits` (n,), integers, times the odd number of their place, modulo 2^64."""
+def _checksum(bits: Tensor, first: int) -> Tensor:
+    """The sum of `bits` (n,), integers, times the odd number of their place, from `first` on, modulo 2^64."""
     total = torch.zeros((), dtype=torch.int64, device=bits.device)
     for start in range(0, bits.numel(), HASHED):
         part = bits[start : start + HASHED].long()
-        place = torch.arange(start, start + len(part), device=bits.device)
+        place = torch.arange(first + start, first + start + len(part), device=bits.device)
         total += (part * (place * FACTOR | 1)).sum()
     return total
 

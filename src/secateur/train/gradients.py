@@ -17,6 +17,7 @@ from .prepare import Preparer
 from .reducer import GradientReducer
 from .run import TrainingRun
 from .settings import TrainSettings
+from .sharding import Shards
 from .stream import AFTER, DROPOUT, SHARED, seed_torch
 
 
@@ -24,9 +25,10 @@ class Gradients:
     """Computes gradients into the parameters' `.grad`. The number of micro-batches doubles when memory runs out."""
 
     def __init__(
-        self, model: Network, parameters: list[nn.Parameter], run: TrainingRun, settings: TrainSettings
-    ) -> None:
-        self.model, self.run, self.settings = model, run, settings
+        self, model: Network, parameters: list[nn.Parameter], run: TrainingRun, settings: TrainSettings,
+        shards: Shards | None = None,
+    ) -> None:  # fmt: skip
+        self.model, self.run, self.settings, self.shards = model, run, settings, shards
         self.parameters = parameters
         ids = {id(p) for p in parameters}
         self.frozen = [p for p in model.parameters() if id(p) not in ids]  # a callback may read their gradients
@@ -35,7 +37,7 @@ class Gradients:
         self.device = run.bank.device
         self.bf16 = settings.precision == "bf16" or (settings.precision == "auto" and self.device.type == "cuda")
         self.micro_batches = settings.accumulate
-        self.reducer = GradientReducer(parameters) if self.ranks > 1 else None
+        self.reducer = GradientReducer(parameters) if self.ranks > 1 and shards is None else None
 
     def __call__(self, examples: list[Example], step: int, total: int) -> Tensor:
         """Leave the gradient of the mean loss over `examples` in `.grad`, on every process; returns that loss."""
@@ -60,6 +62,8 @@ class Gradients:
             whole = torch.tensor(float(own), device=self.device)
             distributed.all_reduce_sum([whole])
             part = own / whole.clamp_min(1)
+        if self.shards is not None:  # every process gathers the weights as often as the others
+            self.micro_batches = min(self.settings.accumulate, max(1, prepared.size // self.ranks))
         loss = self._attempt(prepared.batch, shares, part, step, total)
         while loss is None:
             torch.cuda.empty_cache()  # a no-op without a GPU
@@ -109,8 +113,14 @@ class Gradients:
         """Take twice as many micro-batches from now on.
 
         Raises:
-            SecateurError: there is one clip in each already.
+            SecateurError: there is one clip in each already, or the others of a sharded run wait in this pass.
         """
+        if self.shards is not None:
+            raise SecateurError(
+                f"out of memory at step {step}, and sharded processes (training.shard) cannot go on with smaller "
+                f"pieces: raise training.accumulate above {self.settings.accumulate}, lower training.batch_seconds, or "
+                "take more processes"
+            ) from None
         if micro_batches == len(batch.examples):
             seconds = float(batch.lengths.max()) / self.prepare.sample_rate
             raise SecateurError(
@@ -131,8 +141,12 @@ class Gradients:
         for callback in callbacks:
             callback.before_forward(step, total)
         seed_torch(DROPOUT, settings.seed, step, self.rank, number)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            loss = self.run.objective(self.model, batch, settings)
+        # Sharded weights are let go of after each layer: their bf16 copies must be, too.
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16, cache_enabled=self.shards is None):
+            if self.shards is None:
+                loss = self.run.objective(self.model, batch, settings)
+            else:
+                loss = self.shards.forward_pass(self.run.objective, batch, settings)
         for callback in callbacks:
             penalty = callback.penalty(step, total)
             if penalty is not None:

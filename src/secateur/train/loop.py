@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from operator import attrgetter
 from typing import TypeVar
@@ -29,6 +30,7 @@ from .optimizer import make_optimizer, rate_at
 from .prefetch import Prefetcher, ReadyBatch
 from .run import TrainingRun
 from .settings import TrainSettings
+from .sharding import Shards, held, sharded
 from .state import load_optimizer, load_state, optimizer_tensors, save_state, with_prefix
 from .stream import Mix, batch_stream, epoch_steps
 from .tensorboard import write_events
@@ -38,7 +40,7 @@ __all__ = ["TrainingRun", "frozen_copy", "total_steps", "train"]
 Net = TypeVar("Net", bound=Network)
 
 # Settings that change how a batch is split, not what is computed: a resumed run may change them.
-NOT_COMPARED = ("accumulate", "gradient_checkpointing")
+NOT_COMPARED = ("accumulate", "gradient_checkpointing", "shard")
 AHEAD = 2  # batches that are prepared while a GPU trains on another
 
 
@@ -61,21 +63,21 @@ def train(model: Network, run: TrainingRun, settings: TrainSettings) -> list[Jso
         SecateurError: one clip does not fit the memory, or processes ended or drifted apart.
     """
     distributed.check_joined()
-    with low_rank(model, settings):
+    with low_rank(model, settings), sharded(model, run.bank.device, settings.shard) as shards:
         if settings.four_bits:  # first, so that the other callbacks read the full-precision weights after a pass
             grid = FourBitTraining(model, settings.four_bits, settings.four_bits_from)
             run = replace(run, callbacks=[grid, *run.callbacks])
         if settings.l2_sp:
             run = replace(run, callbacks=[*run.callbacks, L2SP(model, settings.l2_sp, settings.offload)])
         with checkpointed(model, settings.gradient_checkpointing, settings.dropout > 0):
-            return _Loop(model, run, settings).run_all()
+            return _Loop(model, run, settings, shards).run_all()
 
 
 class _Loop:
     """The state of one run."""
 
-    def __init__(self, model: Network, run: TrainingRun, settings: TrainSettings) -> None:
-        self.model, self.run, self.settings = model, run, settings
+    def __init__(self, model: Network, run: TrainingRun, settings: TrainSettings, shards: Shards | None) -> None:
+        self.model, self.run, self.settings, self.shards = model, run, settings, shards
         self.device = run.bank.device
         self.first = distributed.rank() == 0
         self.ranks = distributed.count()
@@ -88,7 +90,8 @@ class _Loop:
         if run.extra is not None:
             run.extra.to(self.device)
         self.extra = {} if run.extra is None else {f"extra.{n}": p for n, p in run.extra.named_parameters()}
-        distributed.broadcast_from_first([*model.parameters(), *model.buffers(), *self.extra.values()])
+        if shards is None:
+            distributed.broadcast_from_first([*model.parameters(), *model.buffers(), *self.extra.values()])
         self.total = total_steps(settings, run.mix)
         self.every = max(
             1, round(settings.validate_every * epoch_steps(run.mix, settings.batch_seconds, settings.seed))
@@ -100,8 +103,9 @@ class _Loop:
         stored = model.state_dict()
         # Running statistics are averaged with the weights that they were computed with.
         self.statistics = {n: b for n, b in model.named_buffers() if n in stored}
-        self.averages = WeightAverages({**self.parameters, **self.statistics}, settings, self._project)
-        self.gradients = Gradients(model, list(self.parameters.values()), run, settings)
+        self.parts = {n: held(p) for n, p in self.parameters.items()}  # of sharded weights, what is here
+        self.averages = WeightAverages({**self.parts, **self.statistics}, settings, self._project)
+        self.gradients = Gradients(model, list(self.parameters.values()), run, settings, shards)
         self.log: list[Json] = []
         self.loss_sum = torch.zeros((), device=self.device)
         self.loss_count = 0
@@ -171,7 +175,7 @@ class _Loop:
         with torch.no_grad():
             for callback in self.run.callbacks:
                 callback.after_step(self.step, self.total)
-                callback.project(self.parameters)  # type: ignore[arg-type]
+                callback.project(self.parts)
             self.averages.update(self.step, all(c.ready(self.step, self.total) for c in self.run.callbacks))
         self.loss_sum += loss
         self.loss_count += 1
@@ -199,7 +203,9 @@ class _Loop:
         weights = self.averages.current()
         self.averages.add_recent(weights)
         if self.run.callbacks or self.ranks > 1:
-            hashes = fingerprint(self.parameters)
+            hashes = fingerprint(self.parts, None if self.shards is None else self.shards.first_row_values())
+            if self.shards is not None:  # nobody holds the others' weights; what callbacks hold must agree
+                hashes["pruning"] = fingerprint(self._callback_tensors())["weights"]
             check_agreement(self.run.folder, self.step, hashes)
             entry["masks"] = hashes["masks"]
         if self.run.validate is not None:
@@ -218,7 +224,8 @@ class _Loop:
         current = self.averages.copy()
         self.averages.write(weights)
         self.model.eval()
-        scores = self.run.validate(self.model)
+        with nullcontext() if self.shards is None else self.shards.gathered():
+            scores = self.run.validate(self.model)
         self.model.train()
         self.averages.write(current)
         return scores
@@ -234,19 +241,24 @@ class _Loop:
     def _save(self) -> None:
         assert self.run.folder is not None
         micro_batches = distributed.gathered(self.gradients.micro_batches)
-        if not self.first:
+        if not self.first and self.shards is None:
             return
         tensors, values = self.averages.tensors()
         tensors |= optimizer_tensors(self.optimizer)
-        for i, callback in enumerate(self.run.callbacks):
-            tensors |= {f"callback{i}.{n}": t for n, t in callback.tensors().items()}
-        tensors["loss_sum"] = self.loss_sum
+        if self.shards is not None:
+            tensors = self.shards.whole_store(tensors)
+            if not self.first:
+                return
+        tensors |= self._callback_tensors() | {"loss_sum": self.loss_sum}
         values |= {
             "step": self.step, "total": self.total, "settings": self._binding(), "log": self.log,
             "parts": micro_batches, "loss_count": self.loss_count, "seconds": self.seconds,
             "utterances": self.utterances,
         }  # fmt: skip
         save_state(self.run.folder / "state.safetensors", tensors, values)
+
+    def _callback_tensors(self) -> dict[str, Tensor]:
+        return {f"callback{i}.{n}": t for i, one in enumerate(self.run.callbacks) for n, t in one.tensors().items()}
 
     def _resume(self) -> None:
         path = None if self.run.folder is None else self.run.folder / "state.safetensors"
@@ -264,6 +276,8 @@ class _Loop:
 
     def _load(self, tensors: dict[str, Tensor], values: Json) -> None:
         say(f"{self.run.label}: resuming at step {values['step']} of {values['total']}")
+        if self.shards is not None:
+            tensors = self.shards.parts_of_optimizer(self.optimizer, self.shards.parts_of_store(tensors))
         self.averages.load(tensors, values)
         load_optimizer(self.optimizer, tensors)
         for i, callback in enumerate(self.run.callbacks):

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..base.files import Json
 from .settings import TrainSettings
+from .sharded_adafactor import ShardedAdafactor
 
 # Adafactor's rate is relative: a step is this times the root mean square of the weights (Shazeer and Stern 2018, arXiv
 # 1804.04235). Linear layers of pretrained Transformers are near 0.04, so that a rate of AdamW moves them as far.
@@ -36,6 +37,8 @@ def make_optimizer(
     ]
     if extra:
         groups.append({"params": extra, "weight_decay": 0.0, "times": times * settings.auxiliary_rate})
+    if adafactor and any(hasattr(p, "to_local") for p in parameters):
+        return ShardedAdafactor(groups, lr=settings.learning_rate)
     if adafactor:  # one matrix after the other: `foreach` would hold all updates at once
         return torch.optim.Adafactor(groups, lr=settings.learning_rate, foreach=False)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=device.type == "cuda")

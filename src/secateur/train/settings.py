@@ -158,6 +158,10 @@ class TrainSettings(Settings):
     offload: bool = option(
         False, "Keep the average, the start and the original in the computer's memory, not the GPU's.", advanced=True
     )
+    shard: bool = option(
+        False, "Shard weights, gradients, optimiser state and averages over the processes of torchrun (FSDP), for "
+        "models whose training one GPU does not hold.", advanced=True,
+    )  # fmt: skip
     select: Literal["last", "best"] = option("last", "Return the last weights, or the best on the dev set.")
     patience: int = option(
         0, "Stop after this many validations without a better one and return the best; 0 is off.",
@@ -202,6 +206,12 @@ class TrainSettings(Settings):
             raise SecateurError("lora_rank and lora_share exclude each other: give one of the two")
         if self.optimizer == "adafactor" and self.low_rank_updates:
             raise SecateurError("adafactor moves low-rank updates, which start at zero, too little: take adamw")
+
+        if self.shard:
+            names = ("four_bits", "l1", "lora_rank", "lora_share", "mwer")  # they read whole weights in every pass
+            apart = [name for name in names if getattr(self, name)] + ["auxiliary"] * (self.auxiliary != "none")
+            if apart:
+                raise SecateurError(f"shard cannot go with {', '.join(apart)}: leave out one or the other")
 
     @property
     def low_rank_updates(self) -> bool:
