@@ -20,8 +20,10 @@ from train_small import run_small  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.families.seq2seq.objective import Seq2Seq  # noqa: E402
 from secateur.prune.methods import check_sharded_method  # noqa: E402
+from secateur.train.distributed import fingerprint  # noqa: E402
 from secateur.train.mix import plain  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
+from secateur.train.state import load_state, with_prefix  # noqa: E402
 from secateur.train.targets import IGNORE, token_batch  # noqa: E402
 
 SCRIPT = Path(__file__).resolve().parent / "distributed_small.py"
@@ -126,6 +128,9 @@ def test_sharded_processes_end_where_whole_ones_end_with_a_share_each(
     hashes = [json.loads((folder / "sharded" / f"masks-rank{rank}.json").read_text()) for rank in range(2)]
     assert hashes[0].pop("rank") != hashes[1].pop("rank")
     assert hashes[0] == hashes[1]
+    tensors, _ = load_state(folder / "sharded" / "state.safetensors")
+    saved = {n: t for n, t in with_prefix(tensors, "model").items() if n != "encoder.positions"}  # not trained
+    assert fingerprint(saved)["weights"] == hashes[0]["weights"]  # of parts as of the whole
     entries = log(folder / "unsharded")
     assert [entry["masks"] for entry in log(folder / "sharded")] == [entry["masks"] for entry in entries]
     assert entries[-1]["kept"] < 0.9
