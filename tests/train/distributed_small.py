@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch._dynamo  # by the first optimizer in both, otherwise
+import torch._dynamo  # by the first optimizer in both, otherwise; so the next
+import torch.distributed.fsdp
 from ctc_small import run_ctc
 from train_small import PRUNE, SETTINGS, StoppedError, run_small, small_job
 

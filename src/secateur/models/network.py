@@ -53,6 +53,10 @@ class Network(nn.Module):
         """The parameters that depend on the frame shift, for `prune.inputs`."""
         return []
 
+    def called_apart(self) -> list[nn.Module]:
+        """Parts of layers that are called outside their layer's forward pass: sharded training gathers them apart."""
+        return []
+
     def mask_inputs(self, kept: Tensor) -> None:
         """Let the front-end compute as if only the inputs `kept` (inputs,) were there.
 

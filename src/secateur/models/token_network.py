@@ -134,6 +134,11 @@ class TokenNetwork(Network):
         """Teacher-forced logits (batch, length, vocabulary)."""
         return self.decoder(tokens, self.encode(features, frames), self.dropout)  # type: ignore[no-any-return]
 
+    def called_apart(self) -> list[nn.Module]:
+        """Keys and values of cross-attention, which `Decoder.start` computes."""
+        attentions: list[Any] = [layer.cross_attention for layer in self.decoder.layers]
+        return [part for attention in attentions for part in (attention.key, attention.value)]
+
     def mask_vocabulary(self, kept: Tensor) -> None:
         """Give the token rows that are not `kept` (rows,) a logit of minus infinity."""
         self.decoder.vocabulary_mask = kept.to(self.decoder.token_embedding.weight.device)

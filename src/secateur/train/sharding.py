@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from ..base.progress import say
 from ..models.checkpointing import find_layers
 from ..models.network import Network
-from ..models.token_network import TokenNetwork
 from . import distributed
 
 
@@ -216,13 +215,7 @@ def _forward_pass(function: Any, *inputs: Any) -> Any:
 
 
 def _units(model: Network) -> list[Any]:
-    """What is gathered at a time: every layer; keys and values of cross-attention, which are computed before the
-    decoder's layers; and the model itself, for the rest."""
-    units: list[Any] = []
-    if isinstance(model, TokenNetwork):
-        for layer in model.decoder.layers:
-            attention: Any = layer.cross_attention
-            units += [attention.key, attention.value]
+    """What is gathered at a time: every layer, what of it is called apart, and the model itself, for the rest."""
     names = {module: name for name, module in model.named_modules()}
     layers = sorted(find_layers(model), key=lambda layer: -names[layer].count("."))  # the inner ones first
-    return [*units, *layers, model]
+    return [*model.called_apart(), *layers, model]
