@@ -165,10 +165,10 @@ class Shards:
         for name, value in tensors.items():
             if (parameter := self.parameters.get(name.partition(".")[2])) is not None:
                 parts[name] = as_sharded(value.to(self.device), self.mesh, parameter.shape)
-        found = {name: value.detach().cpu() for name, value in parts.items() if first and not _is_sharded(value)}
+        stored = {name: value.detach().cpu() for name, value in parts.items() if first and not _is_sharded(value)}
         for some in whole_buckets(parts):
-            found |= {name: value.detach().cpu() for name, value in some.items() if first}
-        return found
+            stored |= {name: value.detach().cpu() for name, value in some.items() if first}
+        return stored
 
     def parts_of_store(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The reverse of `whole_store`, for whole tensors that every process has read."""
@@ -180,7 +180,7 @@ class Shards:
     def parts_of_optimizer(self, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """An optimiser's whole tensors ("optimizer.NUMBER.KEY"), sharded as the parameters that they belong to."""
         ordered = [p for group in optimizer.param_groups for p in group["params"]]
-        found = {}
+        parts = {}
         for name, value in tensors.items():
             if name.startswith("optimizer."):
                 _, number, key = name.split(".", 2)
@@ -188,8 +188,8 @@ class Shards:
                 # Adafactor's column means of a matrix have none of its rows.
                 if value.dim() == parameter.dim() and not (key == "col_var" and value.dim() == 2):
                     value = as_sharded(_rows(value).to(self.device), self.mesh, value.shape)
-            found[name] = value
-        return found
+            parts[name] = value
+        return parts
 
     @torch.no_grad()
     def close(self) -> None:
