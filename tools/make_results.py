@@ -219,6 +219,23 @@ def study_tables(name: str, against: str = "") -> list[str]:
     return [*markdown(outcome), "", *([*pipe_table(titles, rows), ""] if titles and not against else [])]
 
 
+def convergence_table(study: str, control: str, arm: str) -> list[str]:
+    """By seed: when `control` and `arm` first reach the error on dev that `control` ends training with."""
+    folder = packed.results(STUDIES / "results" / study)
+    rows = []
+    for path in sorted(folder.glob(f"{control}-*.json")):
+        runs = [read_json(path), read_json(folder / path.name.replace(control, arm, 1))]
+        goal, cells = runs[0]["log"][-1]["error"], []
+        for run in runs:
+            reached = next((one for one in run["log"] if one.get("error", 1.0) <= goal), None)
+            share = reached["step"] / reached["total"] if reached else 0.0
+            flops = f"{1e-15 * share * run['summary']['flops']:.2f}"
+            cells += [str(reached["step"]), flops] if reached else ["not reached", ""]
+        rows.append([path.stem.rpartition("-")[2], f"{100 * goal:.2f}", *cells])
+    names = [f"{name}: {unit}" for name in (control, arm) for unit in ("step", "PFLOP")]
+    return [*pipe_table(["seed", f"{control} ends at, dev %", *names], rows), ""]
+
+
 def conditions_table(study: str) -> list[str]:
     """Every arm of a study in every condition of real use: means over seeds."""
     arms = read_arms(packed.results(STUDIES / "results" / f"{study}_conditions"))["librispeech-mini"]
@@ -532,6 +549,8 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "speed": lambda: speed_table("runtime"), "peers": lambda: speed_table("runtime_peers"), "study-goals": study_goals,
     "int8": lambda: speed_table("runtime_int8"), "ctc-lm": lm_tables.lm_tables, "ctc-beam": lm_tables.beam_table,
     "study-base-tiny": lambda: study_tables("base", "tiny-equal"),
+    "convergence-headline": lambda: convergence_table("headline", "base-dense", "base-merge"),
+    "study-headline-dense": lambda: study_tables("headline", "base-dense"),
     "study-base_zh-corrected": lambda: corrected_table("base_zh"),
     "study-mandarin-corrected": lambda: corrected_table("mandarin"),
     "study-mandarin_soup-corrected": lambda: corrected_table("mandarin_soup"),
