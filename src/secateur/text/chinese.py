@@ -26,6 +26,7 @@ _MARKED = re.compile(r"[<\[][^>\]]*[>\]]")  # [noise], <unk>
 _SAME = {"甚么": "什么", "甚麼": "什么", "妳": "你", "瞭": "了", "祂": "他", "牠": "它", "喫": "吃", "纔": "才",
          "麽": "么", "帐号": "账号", "帐户": "账户", "裡": "里", "裏": "里", "牀": "床", "吿": "告"}  # fmt: skip
 VARIANTS = frozenset("".join(_SAME)) - frozenset("什么号户")
+_ZHU = re.compile("(?<=[显卓论译专土原])着")  # 显著 of simplified text, which OpenCC takes for Taiwan's 着
 _OTHER = re.compile("|".join("瞭(?![望哨])" if one == "瞭" else one for one in _SAME))
 _NARROW = {0x3000: " ", **{code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}}
 
@@ -46,6 +47,8 @@ def simplified(text: str) -> str:
         SecateurError: OpenCC is not installed.
     """
     converted = str(_converter().convert(text))
+    if "着" in converted:
+        converted = _ZHU.sub("著", converted)
     return converted if VARIANTS.isdisjoint(converted) else _OTHER.sub(lambda m: _SAME[m[0]], converted)
 
 
@@ -76,6 +79,13 @@ def normalise_chinese(text: str) -> str:
     letters = unicodedata.normalize("NFKC", text).lower()
     kept = "".join(" " if unicodedata.category(c)[0] in "MSPZC" else c for c in letters)
     return " ".join(kept.split())
+
+
+def compared_chinese(text: str) -> str:
+    """`normalise_chinese`, and numbers that are said in two ways as one: 1500 is 一千五 and 一千五百."""
+    from .chinese_numbers import one_number
+
+    return one_number(normalise_chinese(text))
 
 
 @functools.cache

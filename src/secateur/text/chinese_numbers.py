@@ -65,7 +65,7 @@ def _range(m: Match) -> str:
 _NAMES = (
     "身份证|证件|护照|学号|工号|座位|车牌|牌照|QQ|qq|微信|帐号|账号|帐户|账户|卡号|银行卡|尾号|订单|单号|运单|快递|编号|邮编|邮政编码|"
     "密码|验证码|取件码|取票号|电话|手机|座机|分机|号码|热线|客服|传真|致电|拨打|"
-    "房号|门牌|序列号|代码|群号|会员|发票|合同|流水"
+    "房间号|房号|门牌|序列号|代码|群号|会员|发票|合同|流水|会议号|货号|桌号|条码|病历号|社保|医保|提取码|邀请码|激活码|口令"
 )
 # Written in digits and read one by one.
 _NAMED = re.compile(
@@ -149,6 +149,14 @@ _NO_UNIT = re.compile(rf"(?<![\d.A-Za-z])({_N})(?=[Vv][Ss]?\d)")
 _LARGE = re.compile(r"(?<=\d)\s*(?:K[MmGg]|CM|MM|[Mm]L)(?:/[Hh])?(?![A-Za-z])")  # as people write ml, kg, km/h
 _EQUALS = re.compile(rf"(?<=[A-Za-z\d{NUMERALS}])\s*=\s*(?=[-\dA-Za-z])")
 _POWER = re.compile(r"(?<=[A-Za-z\d)])(?:\^(\d{1,3})(?!\d)|([²³]))")
+_THOUSANDS_OF = re.compile(r"(?<=\d)(?:w(?=\+|[多元块人字次粉]|$|[\s,。!?、])|W(?=\+))")  # 10w+, as people type 万
+_PLATE = re.compile(r"(?<=[\u4e00-\u9fff][A-Z])[·•]\s?(?=[A-Z0-9]{5})")
+_HOLIDAY = re.compile(
+    r"(?<![\d.])(38|51|54|61|71|81)(?=妇女节|女神节|女生节|劳动节|假期|小长假|青年节|儿童节|建党节|建军节)"
+)
+_SINCE = re.compile(
+    r"((?:生|建|办|立|业|卒|逝|摄|写|著|始|起|成)于\s*)((?:1[0-9]|20)\d\d)(?![\d.:/%-]|[年万亿元块人个米])"
+)
 _DIVIDED = re.compile(rf"(?<=\d)\s*÷\s*(?={_N})")
 _DAY = re.compile(  # that something is named after: 9·11事件, 5.12大地震
     r"(?<![\d.])(\d{1,2})(?:[·•](\d{1,2})|\.([12]\d|3[01]))"
@@ -159,6 +167,10 @@ RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
     (_MIXED, lambda m: f"{cardinal(m[1])}又{cardinal(m[3])}分之{cardinal(m[2])}" if m[1] else
      f"{cardinal(m[5])}分之{cardinal(m[4])}"),
     (_SQUARE, lambda m: ("平方" if (m[2] or m[3]) in ("2", "²") else "立方") + _LENGTHS[m[1] or ""]),
+    (_THOUSANDS_OF, lambda m: "万"),
+    (_PLATE, lambda m: ""),
+    (_HOLIDAY, lambda m: by_digit(m[1])),
+    (_SINCE, lambda m: m[1] + by_digit(m[2])),
     (_AREA_CODE, lambda m: by_digit(m[1] + m[2])),
     (_DOTTED, lambda m: f"{by_digit(m[1])}年{cardinal(m[2])}月{cardinal(m[3])}日"),
     (_ADDRESS, lambda m: by_digit(m[0])),
@@ -220,7 +232,7 @@ _CIRCLED = {chr(first + i): whole(i + 1) for first in (0x2460, 0x2474, 0x2488) f
     "⓪": "零",
 }
 _SIGNS = {"㎡": "平方米", "㎥": "立方米", "㎞": "公里", "㎏": "千克", "㎝": "厘米", "㎜": "毫米",
-          "㎎": "毫克", "㏄": "毫升",
+          "㎎": "毫克", "㏄": "毫升", "∶": ":", "√": "根号",
           "㎢": "平方公里", "℃": "摄氏度", "°C": "摄氏度"}  # fmt: skip
 _ONE_CHARACTER = str.maketrans({**_ROMAN, **_CIRCLED})
 _FRACTION = re.compile("[¼-¾⅐-⅞]")
@@ -232,7 +244,15 @@ _ONE = re.compile(f"幺(?=[{DIGITS}幺])|(?<=[{DIGITS}幺])幺")
 _SECOND_PERCENT = re.compile(f"(百分之[{NUMERALS}]+(?:到|至))(?!百分之)(?=[{NUMERALS}])")
 _TWO_WITHIN = re.compile("(?<=[千万亿零])两(?=[百千])")
 _MINUS_PERCENT = re.compile(f"负百分之(?=[{NUMERALS}])")
-_HUNDRED_PERCENT = re.compile("百分之百")
+_HUNDRED_PERCENT = re.compile("百分之?百(?!分)")
+# Cut short where a numeral ends: 一千五 is 一千五百, 一百一 is 一百一十.
+_CUT_SHORT = re.compile(f"(?<=[一二两三四五六七八九])([百千万亿])([一二两三四五六七八九])(?![{NUMERALS}半多几分来])")
+_NEXT = {"百": "十", "千": "百", "万": "千", "亿": "千万"}
+_BELOW_ZERO = re.compile(f"零下(?=[{NUMERALS}]+摄氏度)")
+_PER = re.compile(f"([{NUMERALS}]+)(公里|千米|米|转|升|次|元|帧)每(小时|秒|分钟|分|天)")
+_KILO = re.compile(f"(?<=[{NUMERALS}])千([克米])")
+_MAO = re.compile("(?<=[块元])二(?=[毛角])")
+_POWERS = re.compile("的(平|立)方(?!公?[米里]|厘米|英)")
 _TWO_GREAT = re.compile(f"(?<![{NUMERALS}第初])二(?=[百千万亿])")
 
 
@@ -281,3 +301,15 @@ def one_reading(text: str) -> str:
     text = _MINUS_PERCENT.sub("百分之负", text)
     text = _HUNDRED_PERCENT.sub("百分之一百", _TWO_WITHIN.sub("二", text))
     return _TWO_GREAT.sub("两", _SECOND_PERCENT.sub(r"\1百分之", _ONE.sub("一", text)))
+
+
+def one_number(text: str) -> str:
+    """Numbers that are said in two ways, as one: only for comparing, since other words are said.
+
+    >>> one_number("一千五"), one_number("八十公里每小时"), one_number("零下三摄氏度"), one_number("二的平方")
+    ('一千五百', '每小时八十公里', '负三摄氏度', '二的二次方')
+    """
+    text = _CUT_SHORT.sub(lambda m: m[1] + m[2] + _NEXT[m[1]], text)
+    text = _POWERS.sub(lambda m: f"的{'二' if m[1] == '平' else '三'}次方", _BELOW_ZERO.sub("负", text))
+    text = _KILO.sub(lambda m: {"克": "公斤", "米": "公里"}[m[1]], text)
+    return _MAO.sub("两", _PER.sub(r"每\3\1\2", text))

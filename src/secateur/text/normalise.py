@@ -22,7 +22,7 @@ from typing import Literal
 
 from ..base.errors import SecateurError, nearest
 from ..base.extras import require
-from .chinese import narrow, normalise_chinese
+from .chinese import compared_chinese, narrow
 from .habits import CHINESE, habit_of
 from .languages import base_language, language
 
@@ -106,7 +106,7 @@ def _normaliser(code: str, scheme: Scheme) -> Callable[[str], str]:
     if scheme == "cased":
         return functools.partial(_cased, wide=language(code).by_characters)
     if scheme == "language" and code != "en":
-        return normalise_chinese if code in CHINESE else habit_of(code).normalise
+        return compared_chinese if code in CHINESE else habit_of(code).normalise
     if code == "en":
         rules = require("whisper_normalizer.english", "train").EnglishTextNormalizer()
     else:

@@ -23,7 +23,7 @@ from typing import Any, Literal
 from ..base.extras import require
 from .chinese import EXTRA, HAN
 from .polyphone_model import read_by_model
-from .polyphones import PHRASES, SELDOM, SURNAMES, beside, has_rules, surname
+from .polyphones import FULL_ZI, PHRASES, SELDOM, SURNAMES, beside, has_rules, surname
 
 INITIALS = ("zh", "ch", "sh", *"bpmfdtnlgkhjqxrzcsyw")
 NEUTRAL = 5
@@ -209,8 +209,22 @@ def _read(run: str, polyphones: Polyphones) -> Iterator[str]:
                     beside(run, at + i) or (name if read is None or single or has_rules(run[at + i]) else read[at + i])
                     for i, name in enumerate(names)
                 ]
+            if not own:
+                names = _known_within(word, names, single=word not in phrases or len(word) < 4)
         yield from names
         at += len(word)
+
+
+def _known_within(word: str, names: list[str], single: bool) -> list[str]:
+    """With the readings of `PHRASES` inside a longer word (肚子疼), and 子 as a suffix or not where `single`."""
+    names = list(names)
+    for at in range(len(word)):
+        for size in range(2, min(len(word) - at, 4) + 1):
+            if size < len(word) and word[at : at + size] in PHRASES:
+                names[at : at + size] = PHRASES[word[at : at + size]].split()
+        if single and word[at] == "子" and at and names[at][:-1] == "zi" and word[at - 1 : at + 1] not in PHRASES:
+            names[at] = "zi3" if word[at - 1] in FULL_ZI else "zi5"
+    return names
 
 
 @functools.cache
