@@ -103,7 +103,7 @@ def transformers() -> None:
 
 def numbers() -> None:
     """English numbers in digits."""
-    from secateur.text.written_numbers import english_numbers
+    from secateur.text.english_numbers import english_numbers
 
     english_numbers("twenty five")
 

@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 
 from secateur.base.errors import SecateurError
 from secateur.text.chinese_cardinals import cardinal
-from secateur.text.written_numbers import STAYING, english_numbers, mandarin_numbers, number, numbers_written, shown
+from secateur.text.english_numbers import english_numbers
+from secateur.text.written_numbers import STAYING, mandarin_numbers, number, numbers_written, shown
 
-CASES = [
-    line.split("\t")
-    for line in Path(__file__).with_name("written_numbers.tsv").read_text("utf-8").splitlines()
-    if not line.startswith("#")
-]
+
+def table(name: str) -> list[list[str]]:
+    lines = Path(__file__).with_name(name).read_text("utf-8").splitlines()
+    return [line.split("\t") for line in lines if not line.startswith("#")]
+
+
+CASES = table("written_numbers.tsv")
 
 
 def test_the_table_is_large() -> None:
@@ -56,6 +59,7 @@ def test_english() -> None:
         "one hundred and twenty three dollars": "123 dollars",
         "he has one dog and twelve cats": "he has one dog and 12 cats",
     }  # fmt: skip
+    said |= dict(table("written_numbers_en.tsv"))
     assert {text: english_numbers(text) for text in said} == said
 
 

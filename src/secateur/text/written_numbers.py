@@ -4,8 +4,6 @@ What a recogniser spells, 二零二六年十一月三十号, becomes 2026年11�
 numerals for dates, times, measures, money, percentages, decimals, telephone numbers and counts from ten on; characters
 for counts below ten (三个人), approximations (三四个, 十几, 几百), weekdays, the farmers' calendar, and set phrases
 (三心二意, 三十六计). 万 and 亿 stay for round numbers (350万). A run of numerals that is no number stays as it is.
-
-English: `text2num`, with digits that follow each other as one number.
 """
 
 # ruff: noqa: E501 (lines of the tables are short, but their characters count as two)
@@ -15,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ..base.extras import require
+from .english_numbers import english_numbers
 from .languages import base_language
 
 _DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "○": 0, "幺": 1, "两": 2}
@@ -325,19 +323,6 @@ def mandarin_numbers(text: str) -> str:
             result += text[at:end]
             at = end
     return result
-
-
-def english_numbers(text: str) -> str:
-    """Numbers in English text as they are written; digits said one by one are one number.
-
-    >>> english_numbers("call five five five one two three four, it is three point five percent")
-    'call 5551234, it is 3.5%'
-    """
-    written = str(require("text_to_num", "numbers").alpha2digit(text, "en"))
-    written = re.sub(r"\b(\d)((?: \d\b){2,})", lambda m: m[1] + m[2].replace(" ", ""), written)
-    written = re.sub(r"\b(1[1-9]|20) (\d\d)\b(?! (?:%|percent|dollars|people|years))", r"\1\2", written)
-    written = re.sub(r"\ba (?=10+\b)", "", written)
-    return re.sub(r"(?<=\d) percent\b", "%", written)
 
 
 def numbers_written(text: str, language: str | None) -> str:
