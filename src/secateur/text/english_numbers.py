@@ -134,9 +134,9 @@ def _written(run: list[str], before: str, after: str) -> tuple[str | None, int]:
 
 def _value(run: list[str]) -> str | None:
     """The number that words say; None: they say several, or none."""
-    found = str(require("text_to_num", "numbers").alpha2digit(" ".join(run), "en"))
-    if found.isdigit():
-        return found
+    digits = str(require("text_to_num", "numbers").alpha2digit(" ".join(run), "en"))
+    if digits.isdigit():
+        return digits
     return str(_COUNTING[run[0]]) if len(run) == 1 and run[0] in _COUNTING else None
 
 
