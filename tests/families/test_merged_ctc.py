@@ -184,7 +184,11 @@ def test_equal_to_a_network_that_attends_to_every_copy(theirs: Callable[[str], t
     none = FrameMerge(1)
     with dense.merges.replaced(torch.nn.ModuleList([none, Copies(), none, none])):
         naive = dense(samples)[0]
-    merged, frames = merging(dense, ("0:2",), "mean")(samples)
+    small = merging(dense, ("0:2",), "mean")
+    merged, frames = small(samples)
+    with small.on_first_grid():  # whose losses compare with those of the dense one
+        whole, counts = small(samples)
+    assert int(counts[0]) == 28 and torch.equal(whole, merged.repeat_interleave(2, 1))
     assert int(frames[0]) == 14 and torch.allclose(merged, naive[:, ::2], atol=1e-5)
     assert torch.allclose(naive[:, ::2], naive[:, 1::2], atol=1e-5)
 

@@ -276,7 +276,8 @@ def _loss(model: Network, text: TextCodec, data: JobData, batches: int = 3, seco
     """Mean training loss over a few batches, without tuning."""
     model = model.to(data.device).eval()
     objective, loaded = training_batches(model, text, data, data.training, batches, seconds)
-    losses = [float(objective(model, batch, TrainSettings())) for batch in loaded]
+    with model.on_first_grid():
+        losses = [float(objective(model, batch, TrainSettings())) for batch in loaded]
     return sum(losses) / len(losses)
 
 

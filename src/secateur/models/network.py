@@ -4,7 +4,7 @@ declare; also without values, where those of a checkpoint or a larger network co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Self
 
 import torch
@@ -71,6 +71,11 @@ class Network(nn.Module):
         Raises:
             SecateurError: there is such a mask.
         """
+
+    def on_first_grid(self) -> AbstractContextManager[object]:
+        """Inside `with`, outputs are where they were before any frames were merged, so that losses of networks that
+        merge differently compare."""
+        return nullcontext()
 
     def mask_vocabulary(self, kept: Tensor) -> None:
         """Mask the output rows that are not `kept` (rows,) with minus infinity; a logit of zero would not exclude them.

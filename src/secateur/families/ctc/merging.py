@@ -20,6 +20,16 @@ class FrameMerges(nn.ModuleList):
 
     def __init__(self, merges: Iterable[nn.Module]) -> None:
         super().__init__(merges)
+        self.repeated = False  # an output for each of the frames in one
+
+    @contextmanager
+    def on_first_grid(self) -> Iterator[None]:
+        """See `Network.on_first_grid`."""
+        self.repeated = True
+        try:
+            yield
+        finally:
+            self.repeated = False
 
     @contextmanager
     def replaced(self, merges: nn.ModuleList) -> Iterator[None]:
@@ -29,6 +39,11 @@ class FrameMerges(nn.ModuleList):
             yield
         finally:
             self._modules = before
+
+
+def repeated(log_probs: Tensor, frames: Tensor, times: int) -> tuple[Tensor, Tensor]:
+    """(batch, frames, units) so many `times` each, and the real ones of each row."""
+    return (log_probs, frames) if times == 1 else (log_probs.repeat_interleave(times, 1), frames * times)
 
 
 class MergedPass:
@@ -44,6 +59,7 @@ class MergedPass:
         self._number = -1
         self._first: tuple[int, Tensor] | None = None  # frames before anything was merged, and the real ones
         self._similar = any(merge.similar for merge in self.merges)
+        self._repeated = getattr(merges, "repeated", False)
         self.stride = self.left = 1
         for merge in self.merges:
             self.left *= 1 if self._similar else int(merge.factor)
@@ -72,6 +88,6 @@ class MergedPass:
     def outputs(self, log_probs: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, frames, units) on the grid of the outputs, and the real ones of each row."""
         if self.at is None or self._first is None:
-            return log_probs, frames
+            return repeated(log_probs, frames, self.stride if self._repeated else 1)
         length, counts = self._first
         return picked(log_probs, Merge.places(self.at, length)), counts

@@ -6,6 +6,7 @@ frames in each row, and declares its own groups. What reads a section's output i
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import torch
@@ -153,6 +154,10 @@ class CtcModel(FrameNetwork):
     def ungrouped(self) -> dict[str, str]:
         """See `Network.ungrouped`."""
         return {"output.*": "a row for every unit of text", "*": STREAM}
+
+    def on_first_grid(self) -> AbstractContextManager[object]:
+        """See `Network.on_first_grid`."""
+        return self.merges.on_first_grid()
 
     def time_axes(self) -> list[TimeAxis]:
         """Convolutions over time, and a Conformer's distances; recurrent layers need no change."""

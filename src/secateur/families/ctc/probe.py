@@ -293,14 +293,12 @@ class CtcProbe:
             )
 
     def _merged(self, batch: list[int], variant: Variant) -> State:
-        """The output of the model that merges frames as the variant says, repeated for each of them: losses of fewer
-        outputs are no measure of what merging loses."""
+        """The output of the model that merges frames as the variant says."""
         after, merges = merging_config(self.model.config, variant.change), cast(FrameMerges, self.model.merges)
         autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
-        with merges.replaced(frame_merges(after.frame_merging, similar=after.merge_similar)), autocast:
-            log_probs, frames = self.model(*self._features(batch, BASELINE))
-        times = after.regular_merge
-        return log_probs.repeat_interleave(times, 1), times * frames
+        other = frame_merges(after.frame_merging, similar=after.merge_similar)
+        with merges.replaced(other), self.model.on_first_grid(), autocast:
+            return self.model(*self._features(batch, BASELINE))  # type: ignore[no-any-return]
 
     def _features(self, batch: list[int], variant: Variant) -> State:
         bank, rate = self.bank, variant.change.get("sample_rate")

@@ -5,6 +5,7 @@ Added to it: layers of different widths, BatchNorm that ignores padding, a `gate
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -58,6 +59,10 @@ class Parakeet(FrameNetwork):
             module.real = inside
         hidden = self.net.encoder(x * real[..., None], attention_mask=real).last_hidden_state
         return self.merges.outputs(self.net.ctc_head(self.dropout(hidden)).float().log_softmax(-1), short)
+
+    def on_first_grid(self) -> AbstractContextManager[object]:
+        """See `Network.on_first_grid`."""
+        return self.merges.on_first_grid()
 
     def time_axes(self) -> list[TimeAxis]:
         """None: positions are counted in frames."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ...models.frame_merging import MergingConfig
-from ..ctc.merging import FrameMerges
+from ..ctc.merging import FrameMerges, repeated
 from ..seq2seq.layers import Merge, frame_merges, picked
 
 # (what a layer is called with, the first frame (1 or batch, frames) in each, whether frames were merged just before it)
@@ -48,9 +48,10 @@ class LayerMerges(FrameMerges):
         merges: list[Any] = list(self)
         if merges[0].similar:
             return picked(log_probs, Merge.places(self._at, self._length)), frames
+        times = 1
         for merge in merges:
-            frames = -(-frames // int(merge.factor))
-        return log_probs, frames
+            frames, times = -(-frames // int(merge.factor)), times * int(merge.factor)
+        return repeated(log_probs, frames, times if self.repeated else 1)
 
     def _before(
         self, number: int, masked: Sequence[Any], _: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]

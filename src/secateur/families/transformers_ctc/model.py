@@ -8,6 +8,7 @@ of a post-norm layer do not pass its input through).
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -112,6 +113,10 @@ class HfCtc(FrameNetwork):
         for kernel, stride in list(zip(self.config.kernels, self.config.strides, strict=True))[:convs]:
             lengths = (lengths - kernel + stride).clamp_min(0) // stride
         return lengths
+
+    def on_first_grid(self) -> AbstractContextManager[object]:
+        """See `Network.on_first_grid`."""
+        return self.merges.on_first_grid()
 
     def time_axes(self) -> list[TimeAxis]:
         """None: samples have no frame shift."""
