@@ -292,11 +292,14 @@ def _written(
     cut, groups = case.variant.settings, {g.name: g for g in case.planner.groups}
     amounts = shares(case.planner.groups, keep)
     plan: Json = {
-        "settings": to_dict(settings), "target": {"measure": COST, "model": parse_target(settings.target).model},
-        "reached": reached, "trail": list(trail), "amounts": amounts,
+        "settings": to_dict(settings),
+        "target": {"measure": COST, "model": parse_target(settings.target).model},
+        "reached": reached,
+        "trail": list(trail),
+        "amounts": amounts,
         "chosen": {"merge_frames": list(cut.merge_frames), "rows": cut.rows, "low_rank": cut.low_rank},
         "units": {n: [len(keep[n]), groups[n].units] for n in sorted(amounts)},
-    }  # fmt: skip
+    }
     write_json(folder / PLAN, plan)
     say(f"allocation: {case.variant.shown}: {_shown(reached)} of the cost; see {folder / PLAN}")
     return plan

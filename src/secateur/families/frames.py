@@ -16,11 +16,14 @@ def _read_text(path: Path, config: Any) -> TextCodec:
 
 
 CtcFamily = partial(
-    Family, by_frame=True, text_file="units.json", read_text=_read_text,
+    Family,
+    by_frame=True,
+    text_file="units.json",
+    read_text=_read_text,
     task=Lazy("secateur.families.ctc.task:CtcTask"),
     probe=Lazy("secateur.families.ctc.probe:CtcProbe"),
     recogniser=Lazy("secateur.families.ctc.task:recogniser_of"),
     runtime=Lazy("secateur.runtime.ctc_recogniser:from_export"),
     stream_decoder=Lazy("secateur.runtime.streaming.chunks:CtcStreamDecoder"),
     phrases=Lazy("secateur.assistant.phrases.ctc:search_of"),
-)  # fmt: skip
+)

@@ -42,14 +42,18 @@ class PruneSettings(Settings):
         "", "Read the sensitivity map (map.json) that the criterion sensitivity and the allocation search need."
     )
     schedule: str = option(
-        "cubic", "Raise the amount from 0 to the final one along this curve.",
-        choices="secateur.prune.schedule:SCHEDULES", advanced=True,
-    )  # fmt: skip
+        "cubic",
+        "Raise the amount from 0 to the final one along this curve.",
+        choices="secateur.prune.schedule:SCHEDULES",
+        advanced=True,
+    )
     kinds: tuple[str, ...] = option(GLOBAL_KINDS, "Let these kinds of units compete for the budget.", advanced=True)
     amounts: dict[str, float] = option(
-        factory=dict, help="Remove these shares by kind or name pattern instead: ffn=0.2,decoder.*.heads=0.5.",
-        unit="share", advanced=True,
-    )  # fmt: skip
+        factory=dict,
+        help="Remove these shares by kind or name pattern instead: ffn=0.2,decoder.*.heads=0.5.",
+        unit="share",
+        advanced=True,
+    )
     protect: float = option(0.9, "Take at most this share of any group.", unit="share", least=0, most=1, advanced=True)
     begin: float = option(
         0.02, "Prune for the first time after this share of the steps.", unit="share", least=0, most=1, advanced=True
@@ -59,9 +63,12 @@ class PruneSettings(Settings):
     )
     every: int = option(16, "Prune again after this many steps.", unit="steps", least=1, advanced=True)
     pressure: float = option(
-        0.5, "Penalise units with a gradient of this norm, as a share of the loss's, at full strength (group-lasso).",
-        unit="share", least=0, advanced=True,
-    )  # fmt: skip
+        0.5,
+        "Penalise units with a gradient of this norm, as a share of the loss's, at full strength (group-lasso).",
+        unit="share",
+        least=0,
+        advanced=True,
+    )
     layer_drop: float = option(
         0.2, "Skip a layer in a training step with this probability (layer-drop).", unit="probability", least=0,
         below=1, advanced=True,
@@ -81,9 +88,12 @@ class PruneSettings(Settings):
         goes_with="target",
     )
     search_by: Literal["loss", "error"] = option(
-        "loss", "Read the sensitivity map's change of loss, or of error rate, in the search.", advanced=True,
-        was=("harm",), goes_with="map",
-    )  # fmt: skip
+        "loss",
+        "Read the sensitivity map's change of loss, or of error rate, in the search.",
+        advanced=True,
+        was=("harm",),
+        goes_with="map",
+    )
     plan: str = option(
         "", "Remove the shares of an earlier run's allocation.json, instead of meeting a target.", advanced=True
     )
@@ -121,9 +131,12 @@ class PruneSettings(Settings):
         goes_with="merge_frames",
     )
     low_rank: dict[str, float] = option(
-        factory=dict, help="Store these matrices as a product of two, with this share of their values, chosen by what "
-        "they read: encoder.*.ffn.*=0.7,decoder.token_embedding=0.5.", unit="share", advanced=True,
-    )  # fmt: skip
+        factory=dict,
+        help="Store these matrices as a product of two, with this share of their values, chosen by what "
+        "they read: encoder.*.ffn.*=0.7,decoder.token_embedding=0.5.",
+        unit="share",
+        advanced=True,
+    )
     width: float | None = option(
         None, "Keep this share of the residual stream's dimensions (d_model), rotated so that they hold what layers "
         "read most: 0.9 of 512 are 456. Whisper only; token rows keep theirs, see low_rank.", unit="share", above=0,

@@ -63,11 +63,14 @@ def prune_without_training(
     for name, result in results.items():
         write_result(folder / "results" / f"{name}.json", result)
     summary = {
-        "folder": str(folder), "prune": to_dict(settings), "steps": 0,
+        "folder": str(folder),
+        "prune": to_dict(settings),
+        "steps": 0,
         "seconds": round(time.perf_counter() - started, 1),
-        "device": device_name(data.device), "error": {name: r.rate for name, r in results.items()},
+        "device": device_name(data.device),
+        "error": {name: r.rate for name, r in results.items()},
         "removed": 1 - COSTS["parameters"](pruned.config) / COSTS["parameters"](model.config),
-    }  # fmt: skip
+    }
     write_json(folder / "summary.json", summary)
     return summary
 
@@ -121,8 +124,10 @@ def prune_by_error(model: Network, text: TextCodec, data: JobData, settings: ByE
     if not training or not data.dev:
         raise SecateurError("removal by error needs clips to select on (--train) and to confirm on (--dev)")
     select = [training[i] for i in sorted(in_turn(training)[: settings.clips])]
-    before = {name: score(model.to(data.device).eval(), text, data, name, clips, "original")
-              for name, clips in data.tests.items()}  # fmt: skip
+    before = {
+        name: score(model.to(data.device).eval(), text, data, name, clips, "original")
+        for name, clips in data.tests.items()
+    }
     if (folder / "config.json").exists():  # killed while it scored
         pruned, removed = load_checkpoint(folder, data.device)[0], read_json(folder / REMOVED)
     else:

@@ -177,8 +177,11 @@ class Conformer(nn.Module):
     def groups(self, name: str, readers: list[str]) -> list[Group]:
         """Layers and what is in them; the residual stream that `readers` read stays whole."""
         # A layer whose branches all add zero equals no layer.
-        ends = [f"{branch}.{part}" for branch in ("ffn1.down", "attention.out", "conv.out", "ffn2.down")
-                for part in ("weight", "bias")]  # fmt: skip
+        ends = [
+            f"{branch}.{part}"
+            for branch in ("ffn1.down", "attention.out", "conv.out", "ffn2.down")
+            for part in ("weight", "bias")
+        ]
         count = len(self.layers)
         places = tuple(Place(f"{name}.layers.{i}.{end}", 0, unit=i) for i in range(count) for end in ends)
         members = [Group(f"{name}.layers", "layer", count, places)] if count else []

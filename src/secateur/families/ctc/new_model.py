@@ -61,17 +61,23 @@ def googlenet_bigru_ctc(units: int, front_end: FrontEnd = FBANK, layers: int = 3
 def bigru_ctc(units: int, front_end: FrontEnd = FBANK, layers: int = 3, width: int = 192) -> CtcConfig:
     """Two convolutions (x4) and bidirectional GRU layers, one output every 40 ms. 2.1 M parameters."""
     return CtcConfig(
-        units, front_end, subsampling=SubsamplingWidths((24, 24)), recurrent=_recurrent("gru", layers, width),
+        units,
+        front_end,
+        subsampling=SubsamplingWidths((24, 24)),
+        recurrent=_recurrent("gru", layers, width),
         name="bigru-ctc",
-    )  # fmt: skip
+    )
 
 
 def bilstm_ctc(units: int, front_end: FrontEnd = FBANK, layers: int = 3, width: int = 192) -> CtcConfig:
     """The same with LSTM layers. 2.8 M parameters."""
     return CtcConfig(
-        units, front_end, subsampling=SubsamplingWidths((24, 24)), recurrent=_recurrent("lstm", layers, width),
+        units,
+        front_end,
+        subsampling=SubsamplingWidths((24, 24)),
+        recurrent=_recurrent("lstm", layers, width),
         name="bilstm-ctc",
-    )  # fmt: skip
+    )
 
 
 def conformer_ctc(
@@ -89,9 +95,12 @@ def conformer_ctc(
 def digits_ctc(units: int, front_end: FrontEnd = MFCC) -> CtcConfig:
     """For a dozen words: two Inception blocks, then one GRU layer; one output every 20 ms. 0.18 M parameters."""
     return CtcConfig(
-        units, front_end, inception=InceptionWidths(64, 2, (_block(32),) * 2), recurrent=_recurrent("gru", 1, 96),
+        units,
+        front_end,
+        inception=InceptionWidths(64, 2, (_block(32),) * 2),
+        recurrent=_recurrent("gru", 1, 96),
         name="digits-ctc",
-    )  # fmt: skip
+    )
 
 
 def whisper_ctc(units: int, whisper: WhisperConfig) -> CtcConfig:

@@ -135,8 +135,11 @@ def _conformer(model: FrameNetwork, section: Conformer, name: str) -> list[Stage
 
 
 SPLITS: dict[str, Callable[[FrameNetwork, Any, str], list[Stage]]] = {
-    "trunk": _trunk, "inception": _inception, "recurrent": _recurrent, "conformer": _conformer
-}  # fmt: skip
+    "trunk": _trunk,
+    "inception": _inception,
+    "recurrent": _recurrent,
+    "conformer": _conformer,
+}
 
 
 class CtcProbe:

@@ -42,9 +42,10 @@ class Trunk(WhisperEncoder):
     def groups(self, name: str, readers: list[str]) -> list[Group]:
         """Channels, layers and what is in them; the residual stream that `readers` read stays whole."""
         conv = (
-            Place(f"{name}.conv1.weight", 0), Place(f"{name}.conv1.bias", 0),
+            Place(f"{name}.conv1.weight", 0),
+            Place(f"{name}.conv1.bias", 0),
             Place(f"{name}.conv2.weight", 1, reads=True),
-        )  # fmt: skip
+        )
         members = [Group(f"{name}.conv", "conv", self.convs, conv, minimum=8)]
         # A layer whose branches all add zero equals no layer.
         ends = [f"{end}.{part}" for end in ("attention.out", "ffn.down") for part in ("weight", "bias")]

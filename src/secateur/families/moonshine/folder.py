@@ -122,10 +122,12 @@ def parse_moonshine(
         raise SecateurError(f"{where}: rotary positions of another kind than the default: {rope}")
     width = size("hidden_size", 288, MOST["width"])
     (heads, pairs), others = (
-        (count := size(f"{side}_num_attention_heads", 8, MOST["heads"]),
-         size(f"{side}_num_key_value_heads", count, MOST["heads"]))
+        (
+            count := size(f"{side}_num_attention_heads", 8, MOST["heads"]),
+            size(f"{side}_num_key_value_heads", count, MOST["heads"]),
+        )
         for side in ("encoder", "decoder")
-    )  # fmt: skip
+    )
     if (heads, pairs) != others:
         raise SecateurError(f"{where}: encoder and decoder differ in heads, which transformers does not build either")
     if heads % pairs or (width % heads and not values.get("head_dim")):
@@ -202,8 +204,11 @@ def check_uniform(config: MoonshineConfig) -> None:
         SecateurError: names the first part that differs.
     """
     first = config.encoder[0]
-    channels = {"conv1": (config.convs[0], config.width), "conv2": (config.convs[1], 2 * config.width),
-             "norm": (config.norm_channels, config.width)}  # fmt: skip
+    channels = {
+        "conv1": (config.convs[0], config.width),
+        "conv2": (config.convs[1], 2 * config.width),
+        "norm": (config.norm_channels, config.width),
+    }
     for part, (now, usual) in channels.items():
         if now != usual:
             raise SecateurError(f"encoder.{part} has {now} channels, transformers knows only {usual}: {PRUNED_FORMAT}")
@@ -248,8 +253,11 @@ def write_moonshine(
            "decoder_start_token_id": their_ids[tokens.start], "pad_token_id": their_ids[tokens.end]}  # fmt: skip
     sizes: Json = {}
     for side, layers in (("encoder", config.encoder), ("decoder", config.decoder)):
-        sizes |= {f"{side}_num_hidden_layers": len(layers), f"{side}_num_attention_heads": attention.heads,
-                  f"{side}_num_key_value_heads": attention.heads}  # fmt: skip
+        sizes |= {
+            f"{side}_num_hidden_layers": len(layers),
+            f"{side}_num_attention_heads": attention.heads,
+            f"{side}_num_key_value_heads": attention.heads,
+        }
     share = config.rotary / config.head_size
     share = share if int(share * config.head_size) == config.rotary else (config.rotary + 0.5) / config.head_size
     write_json(folder / "config.json", {

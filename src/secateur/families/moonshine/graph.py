@@ -38,9 +38,12 @@ def encoder_graph(
     b.frames = g.add("Max", g.input("frames", np.int64, ("batch",)), least)
     x = b.embedded(g.add("Transpose", audio, perm=[0, 2, 1]), least)
     merges = GraphMerges(
-        b, "encoder.merges", config.frame_merging, config.merge_similar,
+        b,
+        "encoder.merges",
+        config.frame_merging,
+        config.merge_similar,
         g.add("Unsqueeze", b.frames, g.constant([1])),
-    )  # fmt: skip
+    )
     x, bias = merges.after(0, x), ""
     for i, widths in enumerate(config.encoder):
         name = f"encoder.layers.{i}"
@@ -80,9 +83,12 @@ def decoder_graph(config: MoonshineConfig, weights: Weights, precision: str, nib
         pasts.append(
             [g.input(f"past_{kind}_{i}", np.float32, ("batch", own, "past", size)) for kind in ("keys", "values")]
         )
-        crosses.append([
-            g.input(f"cross_{kind}_{i}", np.float32, ("batch", cross, "positions", size)) for kind in ("keys", "values")
-        ])  # fmt: skip
+        crosses.append(
+            [
+                g.input(f"cross_{kind}_{i}", np.float32, ("batch", cross, "positions", size))
+                for kind in ("keys", "values")
+            ]
+        )
     start, length = g.size(pasts[0][0], 2), g.size(tokens, 1)
     end = g.add("Add", start, length)
     # A new token attends to all old ones, its predecessors and itself.

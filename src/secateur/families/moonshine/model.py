@@ -192,11 +192,13 @@ class Moonshine(TokenNetwork):
         width = config.width
         layers = (
             DecoderLayer(
-                RotaryAttention(config, w.self_attention, True), RotaryAttention(config, w.cross_attention, False),
-                GatedFeedForward(width, w.ffn), lambda: nn.LayerNorm(width, bias=False),
+                RotaryAttention(config, w.self_attention, True),
+                RotaryAttention(config, w.cross_attention, False),
+                GatedFeedForward(width, w.ffn),
+                lambda: nn.LayerNorm(width, bias=False),
             )
             for w in config.decoder
-        )  # fmt: skip
+        )
         self.decoder = Decoder(config.vocabulary, width, config.text_context, layers, nn.LayerNorm(width, bias=False))
 
     def groups(self) -> list[Group]:

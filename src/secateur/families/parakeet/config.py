@@ -25,8 +25,10 @@ OWN_KEYS = (
 )  # fmt: skip
 # Supported values of keys that change the layers.
 SUPPORTED: dict[str, tuple[Any, ...]] = {
-    "hidden_act": ("silu", "swish"), "subsampling_conv_kernel_size": (3,), "subsampling_conv_stride": (2,),
-}  # fmt: skip
+    "hidden_act": ("silu", "swish"),
+    "subsampling_conv_kernel_size": (3,),
+    "subsampling_conv_stride": (2,),
+}
 
 
 @dataclass(frozen=True)

@@ -46,10 +46,12 @@ def register() -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES as WRITERS
 
     ctc = (
-        (PrunedWav2Vec2Config, PrunedWav2Vec2ForCTC), (PrunedHubertConfig, PrunedHubertForCTC),
-        (PrunedWavLMConfig, PrunedWavLMForCTC), (PrunedWav2Vec2ConformerConfig, PrunedWav2Vec2ConformerForCTC),
+        (PrunedWav2Vec2Config, PrunedWav2Vec2ForCTC),
+        (PrunedHubertConfig, PrunedHubertForCTC),
+        (PrunedWavLMConfig, PrunedWavLMForCTC),
+        (PrunedWav2Vec2ConformerConfig, PrunedWav2Vec2ConformerForCTC),
         (PrunedParakeetConfig, PrunedParakeetForCTC),
-    )  # fmt: skip
+    )
     texts = (
         (PrunedWhisperConfig, PrunedWhisperForConditionalGeneration),
         (PrunedMoonshineConfig, PrunedMoonshineForConditionalGeneration),

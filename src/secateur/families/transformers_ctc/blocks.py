@@ -110,9 +110,11 @@ def block_groups(block: Any, names: BlockNames, where: str, widths: BlockWidths,
         for half in range(2)
     ]
     places = (
-        *pairs, *rows(f"{conv}.depthwise_conv"), *BatchNorm.places(f"{where}.{conv}.{names.norm}"),
+        *pairs,
+        *rows(f"{conv}.depthwise_conv"),
+        *BatchNorm.places(f"{where}.{conv}.{names.norm}"),
         reads(f"{conv}.pointwise_conv2"),
-    )  # fmt: skip
+    )
     members.append(Group(f"{where}.{conv}", "conv", widths.conv, places, minimum=4))
     return members
 

@@ -66,8 +66,11 @@ def block_parts(
         frames * 4 * w * inner + 2 * frames * frames * inner + relative * distances * inner * (w + frames),
     )
     c = widths.conv
-    yield PartCost(f"{name}.conv", 2 * w + 3 * c * w + taps * c + 4 * c + conv_biases * (3 * c + w),
-               frames * (3 * c * w + taps * c))  # fmt: skip
+    yield PartCost(
+        f"{name}.conv",
+        2 * w + 3 * c * w + taps * c + 4 * c + conv_biases * (3 * c + w),
+        frames * (3 * c * w + taps * c),
+    )
 
 
 def count_parameters(config: HfCtcConfig) -> int:

@@ -11,10 +11,13 @@ from .cost import count_parameters, macs_by_part
 READ: Lazy[LayoutReader] = Lazy("secateur.families.transformers_ctc.folder:read_hf_ctc")
 
 FAMILY = CtcFamily(
-    name="hf_ctc", config=HfCtcConfig, network=Lazy("secateur.families.transformers_ctc.model:HfCtc"),
+    name="hf_ctc",
+    config=HfCtcConfig,
+    network=Lazy("secateur.families.transformers_ctc.model:HfCtc"),
     parameters=count_parameters,
     macs=lambda config, seconds, tokens, padded: sum(macs_by_part(config, seconds).values()),
-    parts=lambda config, seconds, tokens: macs_by_part(config, seconds), widths=widths_of,
+    parts=lambda config, seconds, tokens: macs_by_part(config, seconds),
+    widths=widths_of,
     exporter=Lazy("secateur.families.transformers_ctc.graph:EXPORTER"),
     writers={
         "transformers": Lazy("secateur.families.transformers_ctc.folder:write_hf_ctc"),
@@ -22,4 +25,4 @@ FAMILY = CtcFamily(
     },
     precisions=dict.fromkeys(("transformers", "transformers-pruned"), ("fp32", "fp16", "bf16")),
     layouts=dict.fromkeys(("wav2vec2", "hubert", "wavlm", "wav2vec2-conformer"), READ),
-)  # fmt: skip
+)

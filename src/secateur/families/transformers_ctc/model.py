@@ -26,9 +26,11 @@ from .resize import layer_groups, resize
 from .widths import WAV2VEC2
 
 CLASSES = {
-    "wav2vec2": ("Wav2Vec2ForCTC", "Wav2Vec2Config"), "hubert": ("HubertForCTC", "HubertConfig"),
-    "wavlm": ("WavLMForCTC", "WavLMConfig"), CONFORMER: ("Wav2Vec2ConformerForCTC", "Wav2Vec2ConformerConfig"),
-}  # fmt: skip
+    "wav2vec2": ("Wav2Vec2ForCTC", "Wav2Vec2Config"),
+    "hubert": ("HubertForCTC", "HubertConfig"),
+    "wavlm": ("WavLMForCTC", "WavLMConfig"),
+    CONFORMER: ("Wav2Vec2ConformerForCTC", "Wav2Vec2ConformerConfig"),
+}
 
 
 class MaskedGroupNorm(nn.Module):

@@ -37,9 +37,11 @@ class BlockWidths:
 
         first, second = names.ffns
         return BlockWidths(
-            count(first, self.ffn1), count(names.attention, self.heads), count(names.conv, self.conv),
+            count(first, self.ffn1),
+            count(names.attention, self.heads),
+            count(names.conv, self.conv),
             count(second, self.ffn2),
-        )  # fmt: skip
+        )
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,15 @@ def layers_of(config: WhisperConfig) -> dict[str, dict[str, int]]:
         number, _, matrix = rest.partition(".")
         rows.setdefault(f"{side} {number}" if rest else "", {})[f"{matrix or side} rank"] = rank
     rows[""] = rows.get("", {}) | {
-        "encoder layers": len(config.encoder), "decoder layers": len(config.decoder),
-        "vocabulary rows": config.vocabulary, "convolution channels": config.conv_channels,
+        "encoder layers": len(config.encoder),
+        "decoder layers": len(config.decoder),
+        "vocabulary rows": config.vocabulary,
+        "convolution channels": config.conv_channels,
         **({"second convolution's channels": config.conv_outputs} if config.conv_outputs else {}),
-        "mel bins": config.front_end.inputs, "audio positions": config.audio_context,
+        "mel bins": config.front_end.inputs,
+        "audio positions": config.audio_context,
         "text positions": config.text_context,
-    }  # fmt: skip
+    }
     return rows
 
 

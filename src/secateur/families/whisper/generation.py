@@ -52,8 +52,10 @@ def alignment_heads(values: object, layers: int, heads: int, where: str) -> tupl
         raise SecateurError(f"{where}: {HEADS} are not pairs of a layer and a head")
     inside = [pair for pair in pairs if pair[0] < layers and pair[1] < heads]
     if len(inside) < len(pairs):
-        say(f"note: {where}: {len(pairs) - len(inside)} of {len(pairs)} {HEADS} are of layers or heads that the model "
-            "does not have; they are left out")  # fmt: skip
+        say(
+            f"note: {where}: {len(pairs) - len(inside)} of {len(pairs)} {HEADS} are of layers or heads that the model "
+            "does not have; they are left out"
+        )
     return tuple((layer, head) for layer, head in inside)
 
 

@@ -92,14 +92,18 @@ def decoder_graph(config: WhisperConfig, weights: Weights, precision: str, nibbl
     pasts, crosses = [], []
     for i, d in enumerate(config.decoder):
         s, c = d.self_attention, d.cross_attention
-        pasts.append([
-            g.input(f"past_{kind}_{i}", np.float32, ("batch", s.heads, "past", size))
-            for kind, size in (("keys", s.query_key), ("values", s.value))
-        ])  # fmt: skip
-        crosses.append([
-            g.input(f"cross_{kind}_{i}", np.float32, ("batch", c.heads, "positions", size))
-            for kind, size in (("keys", c.query_key), ("values", c.value))
-        ])  # fmt: skip
+        pasts.append(
+            [
+                g.input(f"past_{kind}_{i}", np.float32, ("batch", s.heads, "past", size))
+                for kind, size in (("keys", s.query_key), ("values", s.value))
+            ]
+        )
+        crosses.append(
+            [
+                g.input(f"cross_{kind}_{i}", np.float32, ("batch", c.heads, "positions", size))
+                for kind, size in (("keys", c.query_key), ("values", c.value))
+            ]
+        )
     start = g.size(pasts[0][0], 2)
     length = g.size(tokens, 1)
     end = g.add("Add", start, length)

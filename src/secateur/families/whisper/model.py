@@ -154,11 +154,13 @@ class WhisperDecoder(Decoder):
         width, scale = config.width, config.attention_scale
         layers = (
             DecoderLayer(
-                Attention(width, w.self_attention, scale), Attention(width, w.cross_attention, scale),
-                FeedForward(width, w.ffn), lambda: nn.LayerNorm(width),
+                Attention(width, w.self_attention, scale),
+                Attention(width, w.cross_attention, scale),
+                FeedForward(width, w.ffn),
+                lambda: nn.LayerNorm(width),
             )
             for w in config.decoder
-        )  # fmt: skip
+        )
         super().__init__(config.vocabulary, width, config.text_context, layers, nn.LayerNorm(width))
         self.positions = nn.Parameter(torch.zeros(config.text_context, width))
 
@@ -213,16 +215,18 @@ class Whisper(TokenNetwork):
             ),
             ResidualStream(
                 (PROJECTION, *(w for w in writers if w.startswith("decoder."))),
-                {norm: read for norm, read in readers.items() if norm not in encoder}, ("decoder.positions",),
+                {norm: read for norm, read in readers.items() if norm not in encoder},
+                ("decoder.positions",),
             ),
-        ]  # fmt: skip
+        ]
 
     def time_axes(self) -> list[TimeAxis]:
         """Both convolutions and the encoder's positions."""
         return [
-            TimeAxis("encoder.conv1.weight", 2, "kernel"), TimeAxis("encoder.conv2.weight", 2, "kernel"),
+            TimeAxis("encoder.conv1.weight", 2, "kernel"),
+            TimeAxis("encoder.conv2.weight", 2, "kernel"),
             TimeAxis("encoder.positions", 0, "position"),
-        ]  # fmt: skip
+        ]
 
     def groups(self) -> list[Group]:
         """All prunable groups: layers, heads, dimensions, FFN units, convolution channels, inputs, rows, contexts."""
@@ -233,9 +237,11 @@ class Whisper(TokenNetwork):
             Place("encoder.conv2.weight", 1, reads=True),
         )
         conv2 = (
-            Place("encoder.conv2.weight", 0), Place("encoder.conv2.bias", 0),
-            Place("encoder.positions", 1, masked=False), Place("encoder.projection.weight", 1, reads=True),
-        )  # fmt: skip
+            Place("encoder.conv2.weight", 0),
+            Place("encoder.conv2.bias", 0),
+            Place("encoder.positions", 1, masked=False),
+            Place("encoder.projection.weight", 1, reads=True),
+        )
         return [
             Group("encoder.mel", "mel", c.front_end.inputs, (Place("encoder.conv1.weight", 1, reads=True),), minimum=8),
             Group("encoder.conv", "conv", c.conv_channels, conv, minimum=8),

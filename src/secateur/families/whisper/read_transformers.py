@@ -179,9 +179,11 @@ def read_whisper(folder: Path, state: Mapping[str, Tensor], name: str | None = N
         sizes, special_tokens(values, generation, added, rows, tokenizer, where), name or folder.name, where
     )
     heads = alignment_heads(
-        generation.get("alignment_heads"), len(config.decoder), config.decoder[0].cross_attention.heads,
+        generation.get("alignment_heads"),
+        len(config.decoder),
+        config.decoder[0].cross_attention.heads,
         str(folder / "generation_config.json"),
-    )  # fmt: skip
+    )
     config = replace(config, alignment_heads=heads, generation=other_fields(generation, config.text_context))
     model: Whisper = empty_network(Whisper, config, where)
     load_weights(model, ours_state, str(folder / WEIGHTS))

@@ -33,10 +33,13 @@ def write_pruned_whisper(folder: str | Path, model: Whisper, tokenizer: Tokenize
     write_weights(folder, model, storage)
     # Heads as their class wants them, before each layer gets its own.
     heads = max(h for h in range(1, config.width + 1) if h == 1 or (config.width % h == 0 and h <= config.width // 8))
-    write_json(folder / "config.json", {
-        **class_values("whisper", "WhisperForConditionalGeneration", config, pruned=True),
-        **sizes(config, heads, config.encoder[0].ffn, config.decoder[0].ffn, storage),
-    })  # fmt: skip
+    write_json(
+        folder / "config.json",
+        {
+            **class_values("whisper", "WhisperForConditionalGeneration", config, pruned=True),
+            **sizes(config, heads, config.encoder[0].ffn, config.decoder[0].ffn, storage),
+        },
+    )
     write_generation(folder, config)
     write_tokenizer(folder, tokenizer, names_of(config), config.tokens.timestamps)
     write_json(folder / "preprocessor_config.json", {

@@ -144,11 +144,14 @@ def write_generation(folder: Path, config: WhisperConfig) -> None:
     """generation_config.json: start, suppressed and special tokens, and what else was read with the model."""
     tokens = config.tokens
     generation: Json = {
-        "decoder_start_token_id": tokens.start, "suppress_tokens": list(tokens.suppress),
+        "decoder_start_token_id": tokens.start,
+        "suppress_tokens": list(tokens.suppress),
         "begin_suppress_tokens": list(tokens.suppress_at_start),
-        "no_timestamps_token_id": tokens.no_timestamps, "prev_sot_token_id": tokens.previous,
-        "is_multilingual": tokens.multilingual, **_ends(tokens),
-    }  # fmt: skip
+        "no_timestamps_token_id": tokens.no_timestamps,
+        "prev_sot_token_id": tokens.previous,
+        "is_multilingual": tokens.multilingual,
+        **_ends(tokens),
+    }
     if tokens.multilingual:
         generation["lang_to_id"] = {f"<|{name}|>": i for name, i in tokens.languages.items()}
         generation["task_to_id"] = {"transcribe": tokens.transcribe, "translate": tokens.translate}
