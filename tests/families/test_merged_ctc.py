@@ -24,8 +24,8 @@ from secateur.cli import main
 from secateur.export.onnx import export_onnx
 from secateur.families.ctc.config import Streaming
 from secateur.families.ctc.cost import count_macs, count_parameters
+from secateur.families.ctc.family import receptive_field
 from secateur.families.ctc.new_model import on_whisper, whisper_ctc
-from secateur.families.ctc.receptive_field import receptive_field
 from secateur.families.ctc.task import recogniser_of
 from secateur.families.parakeet.cost import parts as parakeet_parts
 from secateur.families.seq2seq.layers import FrameMerge, Merge

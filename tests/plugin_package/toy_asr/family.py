@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from secateur.base.plugins import Lazy
-from secateur.families.frames import CtcFamily
+from secateur.families.kinds import CtcFamily
 
 from .config import ToyConfig, macs, parameters
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...base.plugins import Lazy
 from ...text.pieces_tokenizer import PieceTokenizer
-from ..tokens import TokenFamily
+from ..kinds import TokenFamily
 from .config import MoonshineConfig
 from .cost import count_parameters, macs_by_part
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...base.plugins import Lazy
-from ..frames import CtcFamily
+from ..kinds import CtcFamily
 from .config import ParakeetConfig, widths_of
 from .cost import count_parameters, macs_by_part
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...base.plugins import Lazy
 from ...models.family import LayoutReader
-from ..frames import CtcFamily
+from ..kinds import CtcFamily
 from .config import HfCtcConfig, widths_of
 from .cost import count_parameters, macs_by_part
 

@@ -23,7 +23,7 @@ from ...weights.json_values import is_id, named_ids, one_id, read_table
 from ..transformers_files import FP32, PRUNED_FORMAT, check_unmerged, class_values, own_config, waveform_extractor
 from .config import CONFORMER, OWN_KEYS, SUPPORTED, HfCtcConfig
 from .model import CLASSES, HfCtc
-from .positions import NORM, multiplied_out, normed
+from .resize import NORM, multiplied_out, normed
 from .widths import BlockWidths, LayerWidths
 
 GATE = ".gate"

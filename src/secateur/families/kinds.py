@@ -1,4 +1,4 @@
-"""What the families share that answer in every frame (CTC): everything but config, network, cost, files and graph."""
+"""What families share that answer in every frame (CTC), or write token by token: all but config, network and files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ from typing import Any
 from ..base.plugins import Lazy
 from ..models.family import Family, TextCodec
 from ..text.units import read_units
+
+TokenFamily = partial(
+    Family,
+    text_file="tokenizer.json",
+    task=Lazy("secateur.families.seq2seq.task:Seq2SeqTask"),
+    probe=Lazy("secateur.families.seq2seq.probe:TokenProbe"),
+    recogniser=Lazy("secateur.families.seq2seq.task:recogniser_of"),
+    runtime=Lazy("secateur.runtime.token_recogniser:from_export"),
+    stream_decoder=Lazy("secateur.runtime.streaming.agreement:WhisperStreamDecoder"),
+    phrases=Lazy("secateur.assistant.phrases.search:search_of"),
+)
 
 
 def _read_text(path: Path, config: Any) -> TextCodec:
