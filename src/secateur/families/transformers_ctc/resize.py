@@ -1,5 +1,11 @@
 """A network of `transformers` with a width of its own for every layer: layers that its classes cannot build are
-replaced."""
+replaced.
+
+The position convolution is without its weight norm and with any of its groups. In `transformers` its weights are normed
+over all channels of a tap, so that a channel less would change the others. Here the norm is multiplied out (and put
+back for `transformers`), so that groups of channels can be removed one by one: kept channels of the stream are
+convolved, the others get nothing added.
+"""
 
 from __future__ import annotations
 
