@@ -21,9 +21,8 @@ from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa:
 from secateur.models.device_session import DeviceSession  # noqa: E402
 from secateur.models.torch_session import TorchSession  # noqa: E402
 from secateur.runtime.bulk import run as job  # noqa: E402
-from secateur.runtime.bulk.reading import Readers, ReadPlan, parts_of, read  # noqa: E402
 from secateur.runtime.bulk.run import BulkSettings, transcribe_all  # noqa: E402
-from secateur.runtime.bulk.worker import PieceWorker, TranscribeSpec  # noqa: E402
+from secateur.runtime.bulk.worker import PieceWorker, Readers, ReadPlan, TranscribeSpec, parts_of, read  # noqa: E402  # noqa: E402
 from secateur.runtime.token_recogniser import WhisperRecogniser  # noqa: E402
 
 DEV = Path(secateur.__file__).parent / "data" / "bundled" / "dev.jsonl"

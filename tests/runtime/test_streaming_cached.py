@@ -18,7 +18,7 @@ from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.base.options import from_dict, to_dict  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.families.ctc.config import CtcConfig, DirectionWidths, RecurrentWidths, Streaming  # noqa: E402
-from secateur.families.ctc.graph_stream import ctc_stream_graph  # noqa: E402
+from secateur.families.ctc.export import ctc_stream_graph  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
 from secateur.features.front_end import front_end  # noqa: E402
 from secateur.runtime.ctc_recogniser import CtcRecogniser, from_export  # noqa: E402

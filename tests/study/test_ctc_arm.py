@@ -36,7 +36,7 @@ def digits(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     units = characters_of(u.text for u in clips)
     model = CtcModel(digits_ctc(units.outputs))
     train = TrainSettings(
-        steps=100, batch_seconds=16.0, learning_rate=3e-3, ema=0.9, spec_augment=None, augment=None, validate_every=20.0
+        steps=150, batch_seconds=16.0, learning_rate=3e-3, ema=0.9, spec_augment=None, augment=None, validate_every=20.0
     )
     kinds = tuple(sorted({g.kind for g in model.groups() if g.maskable and g.kind not in ("input", "vocabulary")}))
     prune = PruneSettings(remove=0.2, kinds=kinds, every=10, begin=0.3, end=0.6)

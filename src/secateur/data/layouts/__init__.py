@@ -16,11 +16,10 @@ from ..recording import AUDIO, ForeignSet, LeftOut, ReadSettings, Recording
 from ..speakers import speaker_pattern
 from ..tables import LISTS, SPLITS, TABLES, is_table, read_table, table_rows
 from .beside import has_annotations, read_one, read_paired
-from .corpora import read_aishell, read_an4, read_librispeech, read_speech_commands
+from .corpora import is_keyed, read_aishell, read_an4, read_keyed, read_librispeech, read_speech_commands
 from .huggingface import COLUMNAR, METADATA, read_audiofolder, read_columnar
 from .jsonl import MANIFESTS, manifest_rows, peek, read_json_manifest
 from .kaldi import kaldi_folders, read_kaldi
-from .keyed import is_keyed, read_keyed
 from .lhotse import kind_of, lhotse_files, read_lhotse
 from .nearby import PLAIN, TIMED
 

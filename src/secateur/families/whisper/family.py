@@ -1,4 +1,4 @@
-"""Whisper as one of the families; widths of its layers for reports, and the positions that stay of cut contexts."""
+"""Whisper as one of the families."""
 
 from __future__ import annotations
 
@@ -10,55 +10,10 @@ from ...models.family import Published
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
 from ..kinds import TokenFamily
-from .config import AttentionWidths, WhisperConfig, uniform
+from .config import WhisperConfig, uniform
 from .cost import count_macs, count_parameters, macs_by_part
+from .describe import kept_positions, layers_of
 from .vocabulary import ENGLISH_ROWS, LANGUAGES, is_multilingual
-
-
-def layers_of(config: WhisperConfig) -> dict[str, dict[str, int]]:
-    """Widths by layer ("encoder 0") and column ("heads"); the row "" has what is outside the layers."""
-
-    def attention(widths: AttentionWidths) -> tuple[int, int, int]:
-        return widths.heads, widths.query_key, widths.value
-
-    own, cross = ("heads", "q/k dims", "value dims"), ("cross heads", "cross q/k", "cross value")
-    rows: dict[str, dict[str, int]] = {}
-    for i, e in enumerate(config.encoder):
-        rows[f"encoder {i}"] = {**dict(zip(own, attention(e.attention), strict=True)), "FFN units": e.ffn}
-    for i, d in enumerate(config.decoder):
-        rows[f"decoder {i}"] = {
-            **dict(zip(own, attention(d.self_attention), strict=True)),
-            **dict(zip(cross, attention(d.cross_attention), strict=True)),
-            "FFN units": d.ffn,
-        }
-    for name, rank in config.ranks.items():
-        side, _, rest = name.partition(".layers.")
-        number, _, matrix = rest.partition(".")
-        rows.setdefault(f"{side} {number}" if rest else "", {})[f"{matrix or side} rank"] = rank
-    rows[""] = rows.get("", {}) | {
-        "encoder layers": len(config.encoder),
-        "decoder layers": len(config.decoder),
-        "vocabulary rows": config.vocabulary,
-        "convolution channels": config.conv_channels,
-        **({"second convolution's channels": config.conv_outputs} if config.conv_outputs else {}),
-        "mel bins": config.front_end.inputs,
-        "audio positions": config.audio_context,
-        "text positions": config.text_context,
-    }
-    return rows
-
-
-def kept_positions(config: WhisperConfig, seconds: float | None, tokens: int | None) -> dict[str, list[int]]:
-    """The positions that stay, by group, of an audio context cut to `seconds` and a text context cut to `tokens`."""
-    keep: dict[str, list[int]] = {}
-    if seconds is not None:
-        positions = round(seconds * config.front_end.sample_rate / (2 * config.front_end.hop))
-        if positions < config.audio_context:
-            keep["encoder.positions"] = list(range(positions))
-    if tokens is not None and tokens < config.text_context:
-        keep["decoder.positions"] = list(range(tokens))
-    return keep
-
 
 # By width: name, and layers of the encoder and of the decoder.
 SIZES = {384: ("tiny", 4), 512: ("base", 6), 768: ("small", 12), 1024: ("medium", 24), 1280: ("large", 32)}
