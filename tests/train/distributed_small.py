@@ -31,10 +31,17 @@ STILL: dict[str, Any] = {"dropout": 0.0, "augment": None, "spec_augment": None} 
 BATCHES = ([0, 3, 5, 7, 11], [4, 2], [8])  # dealt unevenly; the last to fewer clips than processes
 
 SHARDED: dict[str, Any] = {
-    **STILL, "steps": 6, "l2_sp": 0.05, "gradient_checkpointing": True,
-    "prune": replace(PRUNE, method="refit", every=2),
+    **STILL, "steps": 4, "l2_sp": 0.05, "gradient_checkpointing": True,
+    "prune": replace(PRUNE, method="refit", every=1),
 }  # fmt: skip
-FACTORED: dict[str, Any] = {**STILL, "steps": 6, "prune": None, "optimizer": "adafactor", "weight_decay": 0.01}
+FACTORED: dict[str, Any] = {
+    **STILL,
+    "steps": 4,
+    "save_every": 2,
+    "prune": None,
+    "optimizer": "adafactor",
+    "weight_decay": 0.01,
+}
 
 
 class Cramped:
@@ -123,7 +130,7 @@ def sharded(folder: Path) -> dict[str, Any]:
         found |= {name: model.state_dict(), f"{name}-keep": pruner.keep}
     found["held"] = held.shares
     found["plain-again"] = [type(m).__name__ for m in model.modules() if type(m).__name__.startswith("FSDP")]
-    interrupted(folder / "sharded-to-one", 5, shard=True, **FACTORED)
+    interrupted(folder / "sharded-to-one", 3, shard=True, **FACTORED)
     found["one-to-sharded"] = run_small(folder / "one-to-sharded", shard=True, **FACTORED)[0].state_dict()
     try:
         run_small(None, shard=True, wrap=lambda objective: Cramped(objective, 0), **SHARDED)

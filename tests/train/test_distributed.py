@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where two processes left what they found."""
     made = tmp_path_factory.mktemp("two")
     interrupted(made / "one-to-two", 14, **STILL)
-    interrupted(made / "one-to-sharded", 5, **FACTORED)
+    interrupted(made / "one-to-sharded", 3, **FACTORED)
     done = run(str(SCRIPT), str(made), "compare")
     assert done.returncode == 0, done.stderr
     return made
@@ -143,7 +143,7 @@ def test_a_sharded_state_is_whole_on_disk_and_resumes_on_any_number(
     close(found[0]["one-to-sharded"], whole, 1e-4)
     model, _, entries = run_small(folder / "sharded-to-one", **FACTORED)
     close(model.state_dict(), whole, 1e-4)
-    assert [entry["processes"] for entry in entries] == [2, 1]
+    assert [entry["processes"] for entry in entries] == [1]  # the first validation is after the interruption
 
 
 def test_memory_that_runs_out_while_sharded_is_one_line(found: tuple[dict[str, Any], dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ rows: process r of n holds rows r * ceil(rows / n) and on of every parameter. Wh
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,18 +36,20 @@ def _is_sharded(tensor: Tensor) -> bool:
 
 def wholes(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """`wholes` of many, a few collectives for all of them."""
-    return dict(tensors) | {name: value for some in whole_buckets(tensors) for name, value in some.items()}
+    return dict(tensors) | {name: value for some in whole_buckets(tensors.items()) for name, value in some.items()}
 
 
-def whole_buckets(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    """The sharded ones of `tensors`, whole, a bucket at a time: those before may be dropped."""
+def whole_buckets(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[dict[str, Tensor]]:
+    """The sharded ones of named `tensors`, whole, a bucket at a time: those before may be dropped."""
     bucket: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
+    size = 0
+    for name, tensor in tensors:
         if _is_sharded(tensor):
-            if bucket and sum(t.numel() for t in bucket.values()) + tensor.numel() > distributed.BUCKET:
+            if bucket and size + tensor.numel() > distributed.BUCKET:
                 yield _gathered(bucket)
-                bucket = {}
+                bucket, size = {}, 0
             bucket[name] = tensor
+            size += tensor.numel()
     if bucket:
         yield _gathered(bucket)
 
@@ -161,12 +163,12 @@ class Shards:
         """`tensors`, named "STORE.PARAMETER" or the optimiser's, with whole ones for parts, in the computer's memory;
         empty on all processes but the first, which take part."""
         first = distributed.rank() == 0
-        parts = dict(tensors)
-        for name, value in tensors.items():
-            if (parameter := self.parameters.get(name.partition(".")[2])) is not None:
-                parts[name] = as_sharded(value.to(self.device), self.mesh, parameter.shape)
-        stored = {name: value.detach().cpu() for name, value in parts.items() if first and not _is_sharded(value)}
-        for some in whole_buckets(parts):
+        shapes = {n: self.parameters[own].shape for n in tensors if (own := n.partition(".")[2]) in self.parameters}
+        sharded = {name for name, value in tensors.items() if name in shapes or _is_sharded(value)}
+        stored = {name: value.detach().cpu() for name, value in tensors.items() if first and name not in sharded}
+        ready = ((n, value if _is_sharded(value) else as_sharded(value.to(self.device), self.mesh, shapes[n]))
+                 for n, value in tensors.items() if n in sharded)  # fmt: skip
+        for some in whole_buckets(ready):
             stored |= {name: value.detach().cpu() for name, value in some.items() if first}
         return stored
 
@@ -197,7 +199,7 @@ class Shards:
         from torch.distributed.fsdp import FSDPModule, fully_shard
 
         weights: dict[str, nn.Parameter] = {}
-        for some in whole_buckets(self.parameters):
+        for some in whole_buckets(self.parameters.items()):
             weights |= {n: nn.Parameter(value.clone(), self.parameters[n].requires_grad) for n, value in some.items()}
         for unit in self.units:
             state = fully_shard.state(unit)  # type: ignore[attr-defined]
