@@ -117,6 +117,8 @@ def errors(folder: Path) -> dict[str, str]:
         "bits": message(model, folder / "a", "saved_model", precision="int8"),
         "precision": message(model, folder / "a.onnx", precision="int9"),
         "format": message(model, folder / "a.onnx", "onxn"),
+        "ending": message(model, folder / "a.tflite", "onnx"),
+        "unnamed": message(model, folder / "a"),
         "unbuilt": message(keras.Sequential([keras.layers.Dense(2)]), folder / "a.onnx"),
         "two": message(keras.Model(two, keras.layers.Add()(two)), folder / "full" / "two.onnx"),
         "folder": message(model, folder / "full", "onnx"),

@@ -59,6 +59,8 @@ def test_the_onnx_file_needs_neither_keras_nor_tensorflow(run: tuple[Path, dict[
     ("case", "words"),
     [
         ("format", "did you mean 'onnx'?"),
+        ("ending", "a name for litert, but the format is onnx"),
+        ("unnamed", "name a file .onnx or .tflite"),
         ("unbuilt", "not built"),
         ("two", "no error"),
         ("bits", "stored in float32"),

@@ -50,13 +50,13 @@ class Exported:
 def export(
     model: Model,
     path: str | Path,
-    format: str = "onnx",  # noqa: A002 (Keras' own name)
+    format: str | None = None,  # noqa: A002 (Keras' own name)
     *,
     precision: str = "float32",
     samples: object = None,
     tolerance: float | None = None,
 ) -> Exported:
-    """Write a built `model` to `path` as "onnx", "litert" or "saved_model".
+    """Write a built `model` to `path` as "onnx", "litert" or "saved_model"; left out, as the path's ending says.
 
     The file is run in its own runtime on `samples`, as one batch and its first row alone; it becomes `path` only if no
     output value differs from Keras' by more than `tolerance`, absolute for values up to 1 and relative above. Batches
@@ -72,12 +72,11 @@ def export(
         tolerance: unless given, 1e-4; 0.01 with float16 (stored, or the model's), 0.1 with int8.
 
     Raises:
-        SecateurError: an unknown format or precision, a model that is not built, a package that is not installed, a
-            layer that the format has no operation for (with what the converter said), outputs that differ, or a `path`
-            that holds something else.
+        SecateurError: an unknown format or precision, a path whose ending names another format or none, a model that
+            is not built, a package that is not installed, a layer that the format has no operation for (with what the
+            converter said), outputs that differ, or a `path` that holds something else.
     """
-    if format not in KERAS_NAMES:
-        raise SecateurError(f"format '{format}' is not known{nearest(format, KERAS_NAMES)} (known: {_known()})")
+    format = _format(Path(path), format)  # noqa: A001
     check_known("precision", precision, PRECISIONS)
     if precision != "float32" and format == "saved_model":
         raise SecateurError(f"a SavedModel is stored in float32: choose onnx or litert for {precision}")
@@ -154,6 +153,18 @@ def difference(outputs: Arrays, wanted: Arrays) -> float:
     if outputs.shape != wanted.shape:
         return float("inf")
     return float(np.max(np.abs(outputs - wanted) / np.maximum(1.0, np.abs(wanted)), initial=0.0))
+
+
+def _format(path: Path, asked: str | None) -> str:
+    """The format that was asked for, or that of the path's ending."""
+    if asked is not None and asked not in KERAS_NAMES:
+        raise SecateurError(f"format '{asked}' is not known{nearest(asked, KERAS_NAMES)} (known: {_known()})")
+    named = next((name for name, end in _SUFFIX.items() if end and path.suffix.lower() == end), None)
+    if asked is None and named is None:
+        raise SecateurError(f"{path}: name a file .onnx or .tflite, or say format='saved_model' for a folder")
+    if asked is not None and named not in (None, asked):
+        raise SecateurError(f"{path}: a name for {named}, but the format is {asked}: give one of the two another")
+    return asked or str(named)
 
 
 def _known() -> str:
