@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import foreign
@@ -184,6 +185,26 @@ def test_words_of_the_forced_aligner_are_joined_at_pauses() -> None:
         (0.5, 1.2, "good day", "anna"),
         (2.4, 2.9, "bye", "anna"),
     ]
+
+
+def unaligned(text: str, *slots: str) -> str:
+    """Without the times of some slots."""
+    for slot in slots:
+        text = re.sub(rf'(TIME_SLOT_ID="{slot}") TIME_VALUE="\d+"', r"\1", text)
+    return text
+
+
+def test_annotations_without_times_share_what_is_between_their_neighbours(clips: list[foreign.Clip]) -> None:
+    text, named = elan(clips[:3]), [c.text for c in clips[:3]]
+    whole, _ = read_elan(text, "a.eaf")
+    spans, _ = read_elan(unaligned(text, "a1", "b1"), "a.eaf")
+    assert [span.text for span in spans] == named == [span.text for span in whole]
+    third = (whole[2].start - whole[0].end) / 3
+    assert spans[1].start == pytest.approx(whole[0].end + third)
+    assert spans[1].end == pytest.approx(whole[0].end + 2 * third)
+    assert (spans[0], spans[2]) == (whole[0], whole[2])
+    with pytest.raises(SecateurError, match="in tier 'A' has no time: align it in ELAN"):
+        read_elan(unaligned(text, "b2"), "a.eaf")
 
 
 def test_damaged_annotations_are_one_clear_line(clips: list[foreign.Clip]) -> None:

@@ -384,3 +384,14 @@ def test_times_that_cannot_be_read_are_the_reason(tmp_path: Path, clips: list[fo
     foreign.write(tmp_path / "talk" / "talk.csv", "Start,End,Text\n00:00:00:12,00:00:02:05,hello there\n")
     with pytest.raises(SecateurError, match="times that make no sense: offset '00:00:00:12'"):
         read_set(tmp_path / "talk")
+
+
+def test_a_path_in_the_folder_of_another_speaker_is_refused(tmp_path: Path) -> None:
+    """`ann/2.wav` is not `Bob/2.wav`, though there is no other folder; `clips` is nobody."""
+    some = foreign.clips(3)
+    foreign.separate(tmp_path / "Bob", some)
+    rows = [f"{folder}/{c.name}.wav,{c.text}" for folder, c in zip(("ann", "Bob", "clips"), some, strict=True)]
+    foreign.write(tmp_path / "meta.csv", "\n".join(["path,text", *rows]))
+    found = foreign.prepared(tmp_path / "meta.csv", tmp_path / "all.jsonl")
+    assert [u.text for u in found] == [c.text for c in some[1:]]
+    assert "no such audio file" in (tmp_path / "all.left-out.tsv").read_text()

@@ -87,6 +87,9 @@ def test_noise_that_hides_the_other_channel_is_said(
     assert said.out.startswith("left: ") and len(said.out) > 30 and not said.err
     assert main(["transcribe", str(tmp_path / "quiet.wav")]) == 0
     assert "quiet.wav: no speech found\n" in capsys.readouterr().err
+    soundfile.write(tmp_path / "faint.wav", (1e-6 * speech / abs(speech).max()).astype(np.float32), 16000, "FLOAT")
+    assert main(["transcribe", str(tmp_path / "faint.wav")]) == 0
+    assert "almost silent, its loudest sample at -120 dBFS" in capsys.readouterr().err
 
 
 def test_one_channel_is_not_split(call: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

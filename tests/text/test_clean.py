@@ -72,6 +72,7 @@ def test_defaults_can_be_switched_off() -> None:
         ("unicode = 'NFX'\n", "unicode: 'NFX' is not one of NFKC, NFC, none"),
         ("rule = 3\n", "rule: expected a list"),
         ("[[rule]\n", "not valid TOML"),
+        ("RIFF\x24\x08\x00\x00WAVEfmt ", "an audio file, where a TOML file of settings belongs"),
     ],
 )
 def test_bad_rules_are_one_clear_line(tmp_path: Path, content: str, expected: str) -> None:

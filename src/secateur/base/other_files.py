@@ -46,6 +46,15 @@ def other_kind(head: bytes, suffix: str) -> OtherFile | None:
     return kind
 
 
+def is_recording(head: bytes) -> bool:
+    """Whether a file begins as the usual audio files do.
+
+    >>> is_recording(b"RIFF\\x24\\x08\\x00\\x00WAVEfmt "), is_recording(b"[prune]")
+    (True, False)
+    """
+    return head.startswith((b"RIFF", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\x1aE\xdf\xa3")) or head[4:8] == b"ftyp"
+
+
 def is_text(head: bytes) -> bool:
     """Whether a file begins with the mark of UTF-16, or as UTF-8 text, a letter cut in two at the end left aside."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -212,7 +212,7 @@ class ForeignSet:
         """Whether a file of the name that is `written` in the folder `base` is not what is meant: another speaker's."""
         if base in self._above_audio and not path.is_relative_to(base):
             return True
-        return len(self.folders_of_audio) > 1 and contradict(written, Path(self.inside(path)), self.names_of_folders)
+        return contradict(written, Path(self.inside(path)), self.names_of_folders)
 
     def _expected(self, base: Path, relative: Path) -> Path:
         """Where a file that is missing should be: in the folder of clips that is there, or as written."""

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ..audio.channels import side_name
+from ..audio.level import SILENCE_DB, peak_db
 from ..audio.read import Source, audio_info, read_audio, read_channels
 from ..base.errors import SecateurError
 from ..base.progress import say
@@ -20,6 +21,7 @@ from .transcript import Transcript
 Sides = Literal["left", "right", "mix", "split"]
 
 MOST_SIDES = 8  # channels that are transcribed by themselves
+QUIET_SECONDS = 600  # of which is looked how loud they are
 SAME = 1e-3  # difference of channels that hold the same, of full scale
 
 
@@ -58,9 +60,13 @@ def sides_of(source: Source | Utterance, sample_rate: int, channel: Sides | None
 
 
 def say_no_speech(name: str, channel: Sides | None) -> None:
-    """Say that a file has no speech; where its channels were mixed, noise on one may have hidden speech on another."""
+    """Say that a file has no speech; where its channels were mixed, noise on one may have hidden speech on another;
+    and where it is far too quiet, that it is."""
     mixed = name != "-" and channel in (None, "mix") and audio_info(name).channels > 1
     hint = "; its channels were mixed: --channel split transcribes each by itself" if mixed else ""
+    loudest = peak_db(read_audio(name, 16000, seconds=QUIET_SECONDS)) if name != "-" and not hint else 0.0
+    if -np.inf < loudest < SILENCE_DB:
+        hint = f"; it is almost silent, its loudest sample at {loudest:.0f} dBFS: make it louder"
     say(f"secateur: {name}: no speech found{hint}")
 
 
