@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from same_network import half_of
@@ -21,6 +22,8 @@ from small_models import small_whisper
 
 from secateur.base.errors import SecateurError
 from secateur.cli import main
+from secateur.export.exporter import exporter_of
+from secateur.export.layers import FloatWeights
 from secateur.export.onnx import export_onnx
 from secateur.families.ctc.config import Streaming
 from secateur.families.ctc.cost import count_macs, count_parameters
@@ -34,9 +37,8 @@ from secateur.models.checkpoint import load_checkpoint, save_checkpoint
 from secateur.models.checkpointing import checkpointed
 from secateur.prune.inputs import with_merged_frames
 from secateur.prune.shrink import mask, shrink
-from secateur.runtime.contents import NETWORK, STREAM
+from secateur.runtime.contents import STREAM
 from secateur.runtime.ctc_recogniser import CachedNetwork
-from secateur.runtime.onnx_session import load_session
 from secateur.runtime.streaming.chunks import Chunks, CtcStreamDecoder
 from secateur.runtime.streaming.events import StreamOptions
 from secateur.text.units import Units
@@ -46,11 +48,10 @@ UNITS = Units(tuple("abcdef"))
 
 # Where each kind of layers has its merges: before, between and after them.
 CASES: list[tuple[str, tuple[str, ...], str]] = [
-    ("trunk", ("input:2", "1:3"), "mean"), ("trunk", ("0:2",), "learned"), ("trunk", ("0:1.5",), "similar"),
-    ("inception", ("0:2",), "mean"), ("inception", ("0:1.5", "1:1.3"), "similar"), ("lstm", ("0:2",), "mean"),
-    ("subsampled gru", ("input:1.7",), "similar"), ("conformer", ("1:2", "2:2"), "mean"),
-    ("conformer", ("input:2",), "learned"), ("subsampled conformer", ("0:1.4", "1:1.4"), "similar"),
-    ("everything", ("1:2", "4:2"), "mean"), ("everything", ("0:1.5", "5:1.5"), "similar"),
+    ("trunk", ("input:2", "1:3"), "mean"), ("trunk", ("0:1.5",), "similar"),
+    ("inception", ("0:1.5", "1:1.3"), "similar"), ("subsampled gru", ("input:1.7",), "similar"),
+    ("conformer", ("input:2", "1:2"), "learned"), ("everything", ("1:2", "4:2"), "mean"),
+    ("everything", ("0:1.5", "5:1.5"), "similar"),
 ]  # fmt: skip
 
 
@@ -86,9 +87,13 @@ def merging(model: Any, merges: tuple[str, ...], kind: str) -> Any:
     return small.eval()
 
 
-def graph_outputs(folder: Path, batch: tuple[torch.Tensor, torch.Tensor]) -> np.ndarray[Any, Any]:
-    """The real frames of all rows, one row after the other, of an exported model."""
-    graph = load_session(folder / NETWORK, 1)
+def graph_outputs(model: Any, batch: tuple[torch.Tensor, torch.Tensor]) -> np.ndarray[Any, Any]:
+    """The real frames of all rows, one row after the other, of the model's graph."""
+    exporter = exporter_of(model.config)
+    (_, graph_proto), *_ = exporter.graphs(model.config, FloatWeights(model), "fp32", None, ())
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    graph = onnxruntime.InferenceSession(graph_proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
     log_probs, frames = graph.run(None, {"features": batch[0].numpy(), "frames": batch[1].numpy()})
     return np.concatenate([row[:count] for row, count in zip(log_probs, frames.tolist(), strict=True)])
 
@@ -108,8 +113,7 @@ def check_everywhere(
     save_checkpoint(folder / "m", small, text)
     again, _ = load_checkpoint(folder / "m")
     assert again.config == small.config and torch.allclose(outputs(again, batch), wanted, atol=1e-5)
-    exported = export_onnx(again, text, folder / "out", "fp32")
-    np.testing.assert_allclose(graph_outputs(exported, batch), wanted.numpy(), atol=3e-4)
+    np.testing.assert_allclose(graph_outputs(again, batch), wanted.numpy(), atol=3e-4)
     return wanted
 
 
@@ -243,7 +247,7 @@ def test_similar_frames_have_one_output_on_the_first_grid() -> None:
 
 @pytest.mark.parametrize(
     ("merges", "how", "chunks"),
-    [(("3:2", "5:2"), "mean", (1, 2)), (("5:2",), "learned", (2, 3)), (("input:3",), "mean", (1, 2))],
+    [(("input:2", "3:2"), "mean", (1, 2)), (("5:2",), "learned", (2, 3))],
 )
 @torch.no_grad()
 def test_chunks_together_equal_the_clip(
