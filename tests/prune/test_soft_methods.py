@@ -17,13 +17,14 @@ from secateur.prune.places import unit_sums
 from secateur.prune.soft.expected import unit_costs
 from secateur.prune.units import COSTS, UnitMethod
 
+STEPS = 20  # pressed between steps 2 and 12
 METHODS = ("gates", "group-lasso", "early-bird", "layer-drop", "refit")
 
 
 @cache
 def undisturbed(method: str) -> Any:
     """What a whole run with the usual settings ends as; tests look at it and leave it as it is."""
-    return run_soft(settings_for(method))
+    return run_soft(settings_for(method), steps=STEPS)
 
 
 @torch.no_grad()
@@ -57,13 +58,13 @@ def test_masked_equals_shrunk_and_the_budget_is_met(method: str) -> None:
 
 
 # While it presses, and after the final amount.
-@pytest.mark.parametrize(("method", "stop"), [*((method, 9) for method in METHODS), ("gates", 21)])
+@pytest.mark.parametrize(("method", "stop"), [*((method, 6) for method in METHODS), ("gates", 15)])
 def test_a_broken_off_run_ends_as_an_undisturbed_one(method: str, stop: int, tmp_path: Path) -> None:
     prune = settings_for(method)
     whole, first, log = undisturbed(method)
     with pytest.raises(StoppedError):
-        run_soft(prune, tmp_path, stop)
-    again, second, later = run_soft(prune, tmp_path)
+        run_soft(prune, tmp_path, stop, steps=STEPS)
+    again, second, later = run_soft(prune, tmp_path, steps=STEPS)
     assert first is not None and second is not None
     assert first.keep == second.keep != {}
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
@@ -75,7 +76,7 @@ def test_a_broken_off_run_ends_as_an_undisturbed_one(method: str, stop: int, tmp
 
 @pytest.mark.parametrize("method", METHODS)
 def test_weights_may_be_chosen_only_after_the_final_amount(method: str) -> None:
-    model, pruner, log = run_soft(settings_for(method, end=0.9), select="best", validate_every=0.5)
+    model, pruner, log = run_soft(settings_for(method, end=0.9), select="best", validate_every=0.5, steps=STEPS)
     assert pruner is not None
     torch.testing.assert_close(logits(pruner.shrunk().eval()), logits(model), rtol=1e-4, atol=1e-5)
     assert log[0]["kept"] == 1 > log[-1]["kept"]
@@ -90,14 +91,14 @@ def test_what_cannot_be_met_is_refused_before_training(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS[:2])
 def test_multiply_accumulates_can_be_the_budget(method: str) -> None:
-    model, pruner, _ = run_soft(settings_for(method, measure="macs", remove=0.25))
+    model, pruner, _ = run_soft(settings_for(method, measure="macs", remove=0.25), steps=STEPS)
     assert isinstance(pruner, UnitMethod)
     assert COSTS["macs"](pruner.shrunk().config) <= 0.75 * COSTS["macs"](model.config)
 
 
 def test_amounts_can_take_the_place_of_the_budget() -> None:
     for method in ("gates", "group-lasso"):
-        _, pruner, _ = run_soft(settings_for(method, amounts={"ffn": 0.5}))
+        _, pruner, _ = run_soft(settings_for(method, amounts={"ffn": 0.5}), steps=STEPS)
         assert pruner is not None
         assert [w.ffn for w in pruner.shrunk().config.encoder] == [20, 14, 18]
 

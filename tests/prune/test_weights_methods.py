@@ -79,7 +79,7 @@ def test_all_matrices_are_counted_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("criterion", ["magnitude", "taylor", "movement", "wanda", "random"])
 def test_exactly_the_share_is_zero_and_stays_zero(criterion: str) -> None:
-    model, pruner, log = run_small(None, prune=replace(SPARSE, criterion=criterion))
+    model, pruner, log = run_small(None, prune=replace(SPARSE, criterion=criterion), steps=12)
     total = matrix_weights(model)
     assert nonzero_weights(model) == total - round(0.4 * total)
     assert log[-1]["kept"] == pytest.approx(0.6, abs=1e-4)
@@ -90,14 +90,14 @@ def test_exactly_the_share_is_zero_and_stays_zero(criterion: str) -> None:
 
 
 def test_scopes_and_amounts() -> None:
-    model, _, _ = run_small(None, prune=replace(SPARSE, scope="layer"))
+    model, _, _ = run_small(None, prune=replace(SPARSE, scope="layer"), steps=12)
     for name, zeros in gone(model).items():
         assert int(zeros.sum()) == round(0.4 * zeros.numel()), name
-    model, _, _ = run_small(None, prune=replace(SPARSE, scope="row"))
+    model, _, _ = run_small(None, prune=replace(SPARSE, scope="row"), steps=12)
     for name, zeros in gone(model).items():
         rows = zeros.flatten(1)
         assert rows.sum(1).unique().tolist() == [round(0.4 * rows.shape[1])], name
-    model, _, _ = run_small(None, prune=replace(SPARSE, amounts={"decoder.layers.*.self_attention.*": 0.5}))
+    model, _, _ = run_small(None, prune=replace(SPARSE, amounts={"decoder.layers.*.self_attention.*": 0.5}), steps=12)
     for name, zeros in gone(model).items():
         assert int(zeros.sum()) == (round(0.5 * zeros.numel()) if "self_attention" in name else 0), name
 
@@ -108,7 +108,7 @@ def test_scopes_and_amounts() -> None:
 )
 def test_patterns_hold_in_every_group(method: str, pattern: str) -> None:
     n, m = map(int, pattern.split(":"))
-    model, _, _ = run_small(None, prune=replace(SPARSE, method=method, pattern=pattern, remove=None))
+    model, _, _ = run_small(None, prune=replace(SPARSE, method=method, pattern=pattern, remove=None), steps=12)
     for name, zeros in gone(model).items():
         rows = as_rows(zeros)
         whole = rows.shape[1] // m * m
