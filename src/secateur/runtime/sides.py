@@ -21,7 +21,7 @@ from .transcript import Transcript
 Sides = Literal["left", "right", "mix", "split"]
 
 MOST_SIDES = 8  # channels that are transcribed by themselves
-QUIET_SECONDS = 600  # of which is looked how loud they are
+QUIET_SECONDS = 600  # of files up to which it is looked how loud they are
 SAME = 1e-3  # difference of channels that hold the same, of full scale
 
 
@@ -62,9 +62,11 @@ def sides_of(source: Source | Utterance, sample_rate: int, channel: Sides | None
 def say_no_speech(name: str, channel: Sides | None) -> None:
     """Say that a file has no speech; where its channels were mixed, noise on one may have hidden speech on another;
     and where it is far too quiet, that it is."""
-    mixed = name != "-" and channel in (None, "mix") and audio_info(name).channels > 1
+    info = audio_info(name) if name != "-" else None
+    mixed = info is not None and channel in (None, "mix") and info.channels > 1
     hint = "; its channels were mixed: --channel split transcribes each by itself" if mixed else ""
-    loudest = peak_db(read_audio(name, 16000, seconds=QUIET_SECONDS)) if name != "-" and not hint else 0.0
+    looked = info is not None and not mixed and info.seconds <= QUIET_SECONDS
+    loudest = peak_db(read_audio(name, 16000)) if looked else 0.0
     if -np.inf < loudest < SILENCE_DB:
         hint = f"; it is almost silent, its loudest sample at {loudest:.0f} dBFS: make it louder"
     say(f"secateur: {name}: no speech found{hint}")

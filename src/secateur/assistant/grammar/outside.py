@@ -28,7 +28,8 @@ FILLERS = {
         """
         please; kindly; um; uh; er; erm; hmm; mm; ah; oh; hey; hi; hello; ok; okay; alright; well; so; now; right now;
         just; quickly; again; thanks; thank you; thank you very much; the; a; an; for me; for us; my dear; right away;
-        immediately; at once; would you; will you
+        immediately; at once; would you; will you; in here; it's too hot; it's too cold; it's too dark; it's too bright;
+        it's too loud; it's too quiet; it is too hot; it is too cold; it is too dark; it is too bright; it is too loud
         """
     ),
     "zh": _phrases(

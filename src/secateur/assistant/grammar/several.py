@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .graph import Graph
 from .match import Match, match
@@ -18,7 +19,8 @@ IT = frozenset({"it", "them", "它"})
 # Signs of a correction; a bare "no" or 不 only between marks: "turn on the light no lamp" is none.
 _CORRECTED = re.compile(
     r"""[\s,，、.。;；!！—…-]*(?:
-        \b(?:no\s*,?\s*)?(?:sorry|i\s+meant?|wait|make\s+that|or\s+rather|scratch\s+that)(?:\s*,?\s*(?:sorry|no|i\s+meant?))*\b
+        \b(?:no\s*,?\s*)?(?:sorry|i\s+meant?|wait|(?:actually\s*,?\s*)?make\s+that|or\s+rather|scratch\s+that)(?:\s*,?\s*(?:sorry|no|i\s+meant?))*\b
+      | (?<=[,.;!—…-])\s*actually\b
       | (?<=[,.;!—…-])\s*(?:oh\s+|uh\s+|um\s+)?no\s*[,.;!—…-]
       | (?:哦|噢|喔|啊|呃|嗯|哎呀|哎)?[,，]?
         (?:不[对對]|我?[说說][错錯]了?|[哦噢喔啊]不|我是[说說]|我[说說]的是|[应應][该該]是)(?:[,，]?不[对對])*
@@ -28,6 +30,7 @@ _CORRECTED = re.compile(
 )
 _PARTED = re.compile(r"[,，;；。.!！]\s*")
 LONGEST = 30  # words of such a sentence
+ADDED = 0.1  # for a slot that only the correction has: 八点, 不对, 八点半
 THING = 5  # words of one of two things that share the rest of a sentence
 
 
@@ -109,7 +112,7 @@ def _taken_back(text: str) -> tuple[str, str, str]:
 
 def _corrected(graph: Graph, before: str, after: str, worst: float) -> list[Match]:
     """The order `before` with `after` in the place of the words that it corrects: the cheapest such order, which has
-    the same slots with another value; none where two are as cheap, or `before` was no order."""
+    its slots with another value; none where two are as cheap, or `before` was no order."""
     first, words, instead = match(graph, before, worst), words_of(before), words_of(after)
     if first is None or not instead or len(words) > LONGEST:
         return []
@@ -125,8 +128,9 @@ def _corrected(graph: Graph, before: str, after: str, worst: float) -> list[Matc
             if any(len(seam) == 2 and all(map(is_number, seam)) for seam in seams):
                 continue  # 五分钟, 不对, 十分钟 is not 五十分钟
             one = _match(graph, [*words[:begin], *instead, *words[end:]], worst)
-            if one is None or one.slots.keys() != first.slots.keys() or one.slots == first.slots:
+            if one is None or not first.slots.keys() <= one.slots.keys() or one.slots == first.slots:
                 continue
+            one = replace(one, cost=one.cost + ADDED * (len(one.slots) - len(first.slots)))
             if not best or one.cost < best[0].cost:
                 best = [one]
             elif one.cost == best[0].cost and all(other.slots != one.slots for other in best):
