@@ -81,9 +81,12 @@ class BySound:
     """
 
     def __init__(
-        self, model: WordModel, costs: SoundCosts | None = None, lexicon: Lexicon | None = None,
+        self,
+        model: WordModel,
+        costs: SoundCosts | None = None,
+        lexicon: Lexicon | None = None,
         lm: WordLm | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.costs = costs or costs_of(model)
         self.lexicon = lexicon or general_lexicon()
         self.model = model
@@ -206,9 +209,12 @@ class BySound:
         return "".join(words) or run
 
     def _gains(
-        self, others: Mapping[Span, Mapping[Entry, float]], spoken: Sequence[Syllable], first: int,
+        self,
+        others: Mapping[Span, Mapping[Entry, float]],
+        spoken: Sequence[Syllable],
+        first: int,
         head: SoundEvidence | None,
-    ) -> dict[tuple[int, int, tuple[Syllable, ...]], float]:  # fmt: skip
+    ) -> dict[tuple[int, int, tuple[Syllable, ...]], float]:
         """What the head has for or against the sounds of each word, in its place in the whole text, `spoken`."""
         if head is None or not self.costs.head:
             return {}

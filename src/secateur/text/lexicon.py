@@ -93,10 +93,13 @@ def general_lexicon() -> Lexicon:
                     yield Entry(word, tuple(dictionary_tones(word, sounds)))
 
     counts = {
-        word: float(count) for word, count in jieba.dt.FREQ.items()
-        if len(word) <= LONGEST and (count >= RARE or (len(word) == 1 and count)) and _HAN.fullmatch(word)
+        word: float(count)
+        for word, count in jieba.dt.FREQ.items()
+        if len(word) <= LONGEST
+        and (count >= RARE or (len(word) == 1 and count))
+        and _HAN.fullmatch(word)
         and VARIANTS.isdisjoint(word)
-    }  # fmt: skip
+    }
     return Lexicon(counts, entries())
 
 

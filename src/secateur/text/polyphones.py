@@ -90,8 +90,10 @@ PHRASES = {
     "曾子": "zeng1 zi3", "孙子兵法": "sun1 zi3 bing1 fa3", "败家子": "bai4 jia1 zi3",
 }  # fmt: skip
 # Before 子 in its full tone: people, masters, particles, seeds (男子 孔子 电子 瓜子). After all others it is a suffix (妻子 房子).
-FULL_ZI = frozenset("男女父母王太皇公君才弟学游浪赤孝逆天臣夫世长次幼庶嫡养义亲之贵骄士诸孔孟老庄荀墨曾朱非谷生"
-                    "电原分粒离质中光量因核精卵孢瓜莲松鱼棋利")  # fmt: skip
+FULL_ZI = frozenset(
+    "男女父母王太皇公君才弟学游浪赤孝逆天臣夫世长次幼庶嫡养义亲之贵骄士诸孔孟老庄荀墨曾朱非谷生"
+    "电原分粒离质中光量因核精卵孢瓜莲松鱼棋利"
+)
 SURNAMES = {
     "单": "shan4", "仇": "qiu2", "查": "zha1", "解": "xie4", "曾": "zeng1", "任": "ren2", "朴": "piao2", "区": "ou1",
     "华": "hua4", "盖": "ge3", "缪": "miao4", "翟": "zhai2", "乐": "yue4", "员": "yun4", "葛": "ge3", "召": "shao4",

@@ -24,11 +24,14 @@ def mix_of(data: JobData, config: Config, settings: TrainSettings) -> Mix:
     if not data.languages:
         languages |= {u.language for u in data.training}
     return replace(
-        mix, use=settings.mix, longest=min(config.max_seconds, data.shortest_context),
+        mix,
+        use=settings.mix,
+        longest=min(config.max_seconds, data.shortest_context),
         stretch=1.0 if settings.augment is None else max(1 / speed for speed in settings.augment.speeds),
-        timed=tokens is not None and tokens.timestamps is not None, recorded=data.nonspeech is not None,
+        timed=tokens is not None and tokens.timestamps is not None,
+        recorded=data.nonspeech is not None,
         language=partial(_language, joined(data.training, data.rehearsal)) if len(languages) > 1 else None,
-    )  # fmt: skip
+    )
 
 
 def _language(clips: Sequence[Utterance], row: int) -> str:

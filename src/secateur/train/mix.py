@@ -44,13 +44,19 @@ class MixSettings(Settings):
         "new model.", unit="share", least=0, most=1,
     )  # fmt: skip
     timestamps: float | None = option(
-        None, "Write timestamps at the true joints of this share of the joined examples; left out: 0.5.", unit="share",
-        least=0, most=1,
-    )  # fmt: skip
+        None,
+        "Write timestamps at the true joints of this share of the joined examples; left out: 0.5.",
+        unit="share",
+        least=0,
+        most=1,
+    )
     prompts: float | None = option(
-        None, "Put previous text or a list of words before this share of the examples; left out: 0.5, or 0 for a new "
-        "model.", unit="share", least=0, most=1,
-    )  # fmt: skip
+        None,
+        "Put previous text or a list of words before this share of the examples; left out: 0.5, or 0 for a new model.",
+        unit="share",
+        least=0,
+        most=1,
+    )
     wrong: float = option(
         0.3, "Draw this share of the prompts from other clips, so that they are not trusted blindly.", unit="share",
         least=0, most=1, advanced=True,
@@ -59,9 +65,12 @@ class MixSettings(Settings):
         (0.2, 30.0), "Pause between joined clips for between these times.", unit="s", above=0, advanced=True
     )
     window: float = option(
-        30.0, "Join clips up to this length, or to the model's context where that is less.", unit="s", above=0,
+        30.0,
+        "Join clips up to this length, or to the model's context where that is less.",
+        unit="s",
+        above=0,
         advanced=True,
-    )  # fmt: skip
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -195,9 +204,12 @@ def _pauses(clips: int, room: float, settings: MixSettings, random: np.random.Ge
 
 
 def _prompted(
-    example: Example, rows: Sequence[int], same: Callable[[int], object], settings: MixSettings,
+    example: Example,
+    rows: Sequence[int],
+    same: Callable[[int], object],
+    settings: MixSettings,
     random: np.random.Generator,
-) -> Example:  # fmt: skip
+) -> Example:
     """`example` with a prompt, or as it is."""
     if random.random() >= settings.share("prompts") or not rows:
         return example

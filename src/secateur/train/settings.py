@@ -42,9 +42,12 @@ class TrainSettings(Settings):
     )
     weight_decay: float = option(0.01, "Set AdamW's decoupled weight decay.", least=0, advanced=True)
     l2_sp: float | None = option(
-        None, "Hold the weights near their start: times their squared distance from it (L2-SP, arXiv 1802.01483); "
-        "left out: 0.01 for a pretrained model, 0 for a new one.", least=0, was=("l2_start",),
-    )  # fmt: skip
+        None,
+        "Hold the weights near their start: times their squared distance from it (L2-SP, arXiv 1802.01483); "
+        "left out: 0.01 for a pretrained model, 0 for a new one.",
+        least=0,
+        was=("l2_start",),
+    )
     l1: float = option(0.0, "Add this times the mean absolute weight to the loss.", least=0, advanced=True)
     dropout: float = option(0.0, "Drop activations with this probability.", unit="probability", least=0, below=1)
     dropout_span: tuple[float, ...] = option(
@@ -56,9 +59,11 @@ class TrainSettings(Settings):
     )
     gradient_clip: float = option(1.0, "Limit the gradient's norm to this.", above=0, advanced=True, was=("clip",))
     ema: float = option(
-        0.998, "Average the weights exponentially with this decay, from the last removal on; 0 is off.", least=0,
+        0.998,
+        "Average the weights exponentially with this decay, from the last removal on; 0 is off.",
+        least=0,
         below=1,
-    )  # fmt: skip
+    )
     average_last: int = option(
         0, "Average the weights of this many last validations; 0 is off.", unit="validations", least=0, advanced=True
     )
@@ -134,17 +139,23 @@ class TrainSettings(Settings):
         goes_with="auxiliary",
     )
     auxiliary_units: Literal["parts", "numbers", "plain"] = option(
-        "parts", "Choose the auxiliary head's units: initials and finals, syllables with tone numbers, or without.",
-        advanced=True, was=("helper_units",), goes_with="auxiliary",
-    )  # fmt: skip
+        "parts",
+        "Choose the auxiliary head's units: initials and finals, syllables with tone numbers, or without.",
+        advanced=True,
+        was=("helper_units",),
+        goes_with="auxiliary",
+    )
     auxiliary_rate: float = option(
         25.0, "Multiply the learning rate by this for the auxiliary head, which starts untrained.", above=0,
         advanced=True, was=("helper_rate",), goes_with="auxiliary",
     )  # fmt: skip
     auxiliary_saved: bool = option(
-        False, "Save the auxiliary head beside the checkpoint, for correction by sound.", advanced=True,
-        was=("helper_kept",), goes_with="auxiliary",
-    )  # fmt: skip
+        False,
+        "Save the auxiliary head beside the checkpoint, for correction by sound.",
+        advanced=True,
+        was=("helper_kept",),
+        goes_with="auxiliary",
+    )
     precision: Literal["auto", "fp32", "bf16"] = option(
         "auto", "Compute in this precision; auto is bf16 on a GPU and fp32 on a CPU.", advanced=True
     )
@@ -152,25 +163,34 @@ class TrainSettings(Settings):
         "adamw", "Train with AdamW, or with Adafactor, whose state takes a thousandth of the memory.", advanced=True
     )
     gradient_checkpointing: bool = option(
-        False, "Compute layers again in the backward pass instead of keeping what they computed: less memory, a third "
-        "more time.", advanced=True,
-    )  # fmt: skip
+        False,
+        "Compute layers again in the backward pass instead of keeping what they computed: less memory, a third "
+        "more time.",
+        advanced=True,
+    )
     offload: bool = option(
         False, "Keep the average, the start and the original in the computer's memory, not the GPU's.", advanced=True
     )
     shard: bool = option(
-        False, "Shard weights, gradients, optimiser state and averages over the processes of torchrun (FSDP), for "
-        "models whose training one GPU does not hold.", advanced=True,
-    )  # fmt: skip
+        False,
+        "Shard weights, gradients, optimiser state and averages over the processes of torchrun (FSDP), for "
+        "models whose training one GPU does not hold.",
+        advanced=True,
+    )
     select: Literal["last", "best"] = option("last", "Return the last weights, or the best on the dev set.")
     patience: int = option(
-        0, "Stop after this many validations without a better one and return the best; 0 is off.",
-        unit="validations", least=0,
-    )  # fmt: skip
+        0,
+        "Stop after this many validations without a better one and return the best; 0 is off.",
+        unit="validations",
+        least=0,
+    )
     lora_rank: int = option(
-        0, "Train only low-rank updates of this rank of all linear layers, and merge them (LoRA); 0 is off.",
-        unit="rank", least=0, advanced=True,
-    )  # fmt: skip
+        0,
+        "Train only low-rank updates of this rank of all linear layers, and merge them (LoRA); 0 is off.",
+        unit="rank",
+        least=0,
+        advanced=True,
+    )
     lora_share: float = option(
         0.0, "Choose the LoRA rank so that this share of the parameters is trained; 0 is off.", unit="share", least=0,
         most=1, advanced=True,

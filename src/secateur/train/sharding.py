@@ -166,8 +166,11 @@ class Shards:
         shapes = {n: self.parameters[own].shape for n in tensors if (own := n.partition(".")[2]) in self.parameters}
         sharded = {name for name, value in tensors.items() if name in shapes or _is_sharded(value)}
         stored = {name: value.detach().cpu() for name, value in tensors.items() if first and name not in sharded}
-        ready = ((n, value if _is_sharded(value) else as_sharded(value.to(self.device), self.mesh, shapes[n]))
-                 for n, value in tensors.items() if n in sharded)  # fmt: skip
+        ready = (
+            (n, value if _is_sharded(value) else as_sharded(value.to(self.device), self.mesh, shapes[n]))
+            for n, value in tensors.items()
+            if n in sharded
+        )
         for some in whole_buckets(ready):
             stored |= {name: value.detach().cpu() for name, value in some.items() if first}
         return stored

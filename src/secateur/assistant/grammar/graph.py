@@ -133,9 +133,12 @@ class Builder:
     """
 
     def __init__(
-        self, slots: Mapping[str, Sequence[str] | Mapping[str, str]], rules: Mapping[str, str], language: str = "en",
+        self,
+        slots: Mapping[str, Sequence[str] | Mapping[str, str]],
+        rules: Mapping[str, str],
+        language: str = "en",
         most: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.graph = Graph(language=language)
         self.slots, self.rules, self.language = slots, rules, language
         self._in_slot, self._most = False, most

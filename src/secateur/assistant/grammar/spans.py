@@ -110,8 +110,11 @@ def _whole(words: Sequence[str], at: int) -> Span | None:
     word = words[at]
     if _NUMBER.fullmatch(word):
         value, end = float(word), at + 1
-        while end < len(words) and (size := {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "百": 1e2, "千": 1e3,
-                                             "万": 1e4, "亿": 1e8}.get(words[end])):  # fmt: skip
+        while end < len(words) and (
+            size := {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "百": 1e2, "千": 1e3, "万": 1e4, "亿": 1e8}.get(
+                words[end]
+            )
+        ):
             value, end = value * size, end + 1
         return Span(end, value)
     if word in _DIGIT or word == "十":

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from ..skill import Context, Slots, number, plain, skill
 
 OPERATIONS: dict[str, Callable[[float, float], float]] = {
-    "plus": operator.add, "minus": operator.sub, "times": operator.mul, "divided by": operator.truediv,
+    "plus": operator.add,
+    "minus": operator.sub,
+    "times": operator.mul,
+    "divided by": operator.truediv,
     "percent of": lambda a, b: a * b / 100,
-}  # fmt: skip
+}
 
 
 @skill("calculate")

@@ -9,10 +9,13 @@ from ..skill import Context, Slots, skill
 
 DAYS = "一二三四五六日"
 WHEN = {
-    0: ("Today is", "今天是"), 1: ("Tomorrow is", "明天是"), -1: ("Yesterday was", "昨天是"),
+    0: ("Today is", "今天是"),
+    1: ("Tomorrow is", "明天是"),
+    -1: ("Yesterday was", "昨天是"),
     2: ("The day after tomorrow is", "后天是"),
-    -2: ("The day before yesterday was", "前天是"), 3: ("In three days it is", "大后天是"),
-}  # fmt: skip
+    -2: ("The day before yesterday was", "前天是"),
+    3: ("In three days it is", "大后天是"),
+}
 
 
 @skill("getTime")

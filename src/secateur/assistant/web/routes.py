@@ -49,10 +49,13 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
     @router.get("/v1/assistant")
     async def about() -> Json:
         return {
-            "grammars": list(grammars), "voice": voice_installed(), "language": assistant.context.language,
-            "examples": list(assistant.understanding.grammar.examples), "sends": sends(assistant),
+            "grammars": list(grammars),
+            "voice": voice_installed(),
+            "language": assistant.context.language,
+            "examples": list(assistant.understanding.grammar.examples),
+            "sends": sends(assistant),
             "wake": wake,
-        }  # fmt: skip
+        }
 
     @router.post("/v1/assistant")
     async def typed(request: Request, text: str = Body(), client: str = Body("")) -> Json:
