@@ -72,7 +72,7 @@ def planned_cost(
     return replace(settings, **_tuples(plan["chosen"]), target="", remove=None, amounts=plan["amounts"])
 
 
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+def _tuples(values: Mapping[str, object]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
 
 

@@ -104,7 +104,7 @@ class HomeAssistant:
         self.url, self.token, self.timeout = url.rstrip("/"), token, timeout
         self.house = read_house(self._answers)
 
-    def call(self, domain: str, service: str, devices: Iterable[Device], **data: Any) -> None:
+    def call(self, domain: str, service: str, devices: Iterable[Device], **data: object) -> None:
         """Call a service for some devices: `POST /api/services/light/turn_on {"entity_id": [...], ...}`.
 
         Raises:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from typing import Any
 
 from ..base.errors import SecateurError
 from ..base.files import Json
@@ -23,7 +22,7 @@ def get_json(url: str, timeout: float, token: str = "") -> Json:
     return _ask(urllib.request.Request(_checked(url), headers=headers), timeout)
 
 
-def post_json(url: str, value: Any, timeout: float, token: str = "") -> Json:
+def post_json(url: str, value: object, timeout: float, token: str = "") -> Json:
     """Send JSON; the answer's JSON object, or an empty one.
 
     Raises:

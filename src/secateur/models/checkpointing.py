@@ -65,14 +65,14 @@ def checkpointed(model: Network, on: bool = True, random: bool = False) -> Itera
             del layer.forward  # the class's own again
 
 
-def _forward(inner: Callable[..., Any], random: bool, *inputs: Any, **named: Any) -> Any:
+def _forward(inner: Callable[..., Any], random: bool, *inputs: object, **named: object) -> Any:
     if not torch.is_grad_enabled():
         return inner(*inputs, **named)
     pure = partial(_pure, inner, named)
     return checkpoint(pure, *inputs, use_reentrant=False, preserve_rng_state=random, context_fn=_contexts)
 
 
-def _pure(inner: Callable[..., Any], named: Mapping[str, Any], *inputs: Any) -> Any:
+def _pure(inner: Callable[..., Any], named: Mapping[str, object], *inputs: object) -> Any:
     """`inner` without a trace in its inputs: a decoder's cache is extended in a copy."""
     return inner(*(copy.copy(value) if isinstance(value, LayerCache) else value for value in inputs), **named)
 

@@ -27,7 +27,7 @@ class Network(nn.Module):
     dropout: nn.Dropout
     input_mask: Tensor | None  # bool (inputs,), False where masked, which the front-end must know; None: no mask
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: object) -> None:
         super().__init__()
         self.config = config
         self.dropout = nn.Dropout(0.0)
@@ -111,7 +111,7 @@ class _NoInitialisation(TorchFunctionMode):
     """`torch.nn.init` leaves tensors alone."""
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if getattr(func, "__module__", "") == "torch.nn.init":
             return args[0] if args else (kwargs or {})["tensor"]

@@ -162,7 +162,7 @@ def heal(whole: Network, small: Network, names: Sequence[str], run: Run) -> None
 def run_on_clips(model: Network, tokenizer: TextCodec, data: JobData) -> Run:
     """Runs networks that read and write what `model` does on clips of the training and rehearsal sets."""
 
-    def run(networks: Sequence[Any], after: Callable[[], None]) -> None:
+    def run(networks: Sequence[object], after: Callable[[], None]) -> None:
         clips = joined(data.training, data.rehearsal)
         objective, batches = training_batches(model, tokenizer, data, clips, CLIPS_BATCHES, CLIPS_SECONDS)
         for batch in batches:

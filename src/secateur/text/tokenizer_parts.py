@@ -6,7 +6,6 @@ A chain of thousands of decoders, or an expression that backtracks without end, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..base.errors import SecateurError
 
@@ -19,7 +18,7 @@ MOST_PARTS = 16
 LONGEST = 64  # letters of a text that a part replaces or prepends
 
 
-def check_parts(values: Mapping[str, Any], where: str) -> None:
+def check_parts(values: Mapping[str, object], where: str) -> None:
     """Refuse a tokenizer with other parts, with more of them, or with patterns that are no plain text.
 
     Raises:

@@ -219,7 +219,7 @@ def _first_to_fail(store: Any) -> bool:
         return True
 
 
-def _watch_for_the_end(store: Any) -> None:
+def _watch_for_the_end(store: object) -> None:
     """Exit with an error line on SIGTERM, which torchrun sends when a process died silently.
 
     A thread does it: the main one may be waiting for a GPU that waits for the dead process, and cannot run a signal

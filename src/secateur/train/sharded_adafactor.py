@@ -20,7 +20,7 @@ class ShardedAdafactor(torch.optim.Adafactor):
     """
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self, closure: object = None) -> None:  # type: ignore[override]
         """See `torch.optim.Optimizer.step`; every process takes it with gradients of the same parameters."""
         assert closure is None
         work = [(g, p, self.state[p]) for g in self.param_groups for p in g["params"] if p.grad is not None]

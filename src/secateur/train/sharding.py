@@ -135,7 +135,7 @@ class Shards:
         model.to(device)  # buffers
         self.parameters: dict[str, Any] = dict(model.named_parameters())
 
-    def forward_pass(self, function: Any, *inputs: Any) -> Any:
+    def forward_pass(self, function: object, *inputs: object) -> Any:
         """`function(model, *inputs)`, gathering the layers' weights on the way; a scalar loss is its result."""
         return self.model.forward_pass(function, self.model, *inputs)  # type: ignore[operator]
 

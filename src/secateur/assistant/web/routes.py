@@ -38,7 +38,7 @@ def assistant_routes(engine: Engine, assistant: Assistant, grammars: Sequence[st
     replies, bell = Replies(engine, assistant), Bell(assistant)
 
     @contextlib.asynccontextmanager
-    async def ringing(_: Any) -> AsyncIterator[None]:
+    async def ringing(_: object) -> AsyncIterator[None]:
         bell.start()
         yield
         bell.stop()

@@ -41,7 +41,7 @@ def symbols_of(text: Any) -> list[str]:
     return symbols
 
 
-def write_sherpa(folder: str | Path, model: CtcModel, text: Any, precision: str = "fp32") -> Path:
+def write_sherpa(folder: str | Path, model: CtcModel, text: object, precision: str = "fp32") -> Path:
     """Write model.onnx and tokens.txt.
 
     Raises:

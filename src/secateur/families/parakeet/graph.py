@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ...export.frame_export import FrameExporter
@@ -65,7 +63,7 @@ class _ParakeetBuilder(BlockBuilder):
             x, linear, self.weights[f"{linear}.weight"].T * scale, self.weights[f"{linear}.bias"] * scale
         )
 
-    def _conv(self, x: str, name: str, **how: Any) -> str:
+    def _conv(self, x: str, name: str, **how: object) -> str:
         return self.filters(x, name, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"], **how)
 
 

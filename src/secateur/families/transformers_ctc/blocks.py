@@ -46,7 +46,7 @@ def linear(old: nn.Linear, inputs: int, outputs: int) -> nn.Linear:
     return old if same else nn.Linear(inputs, outputs, old.bias is not None)
 
 
-def resize_block(block: Any, names: BlockNames, widths: BlockWidths, width: int, size: int) -> None:
+def resize_block(block: object, names: BlockNames, widths: BlockWidths, width: int, size: int) -> None:
     """Give a block of `transformers` its own widths; `width` is the residual stream's, `size` a head's."""
     for ffn, units in zip(names.ffns, (widths.ffn1, widths.ffn2), strict=True):
         forward = getattr(block, ffn)
@@ -74,7 +74,7 @@ def resize_block(block: Any, names: BlockNames, widths: BlockWidths, width: int,
     conv.pointwise_conv2 = nn.Conv1d(c, width, 1, bias=conv.pointwise_conv2.bias is not None)
 
 
-def mask_padding(block: Any, names: BlockNames) -> list[MaskedBatchNorm | MaskedGlu]:
+def mask_padding(block: object, names: BlockNames) -> list[MaskedBatchNorm | MaskedGlu]:
     """Make the block's convolution ignore padding, in training too; returns the modules whose `real` is to be set."""
     conv = getattr(block, names.conv)
     norm = MaskedBatchNorm(conv.depthwise_conv.out_channels)
@@ -129,7 +129,7 @@ def layer_group(stack: str, layers: Any) -> Group:
     return Group(stack, "layer", len(layers), tuple(places))
 
 
-def gated(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+def gated(layer: nn.Module, inputs: tuple[Any, ...], output: object) -> Any:
     """A layer's output, or its input where its gate is zero (a hook)."""
     gate: Any = layer.gate
     first, *rest = output if isinstance(output, tuple) else (output,)  # WavLM passes its position bias on

@@ -90,7 +90,7 @@ def _resize_layer(body: Any, layer: Any, widths: LayerWidths, config: HfCtcConfi
     forward.output_dense = linear(forward.output_dense, widths.ffn, width)
 
 
-def layer_groups(layer: Any, where: str, widths: LayerWidths | BlockWidths, config: HfCtcConfig) -> list[Group]:
+def layer_groups(layer: object, where: str, widths: LayerWidths | BlockWidths, config: HfCtcConfig) -> list[Group]:
     """Heads and feed-forward units of the layer that the network calls `where`, and a block's channels."""
     size = config.head_size
     if isinstance(widths, BlockWidths):

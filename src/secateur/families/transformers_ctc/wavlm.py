@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +42,7 @@ class WavLmAttention(nn.Module):
 
     def forward(
         self, hidden_states: Tensor, attention_mask: Tensor | None = None, position_bias: Tensor | None = None,
-        at: Tensor | None = None, **unused: Any,
+        at: Tensor | None = None, **unused: object,
     ) -> tuple[Tensor, None, Tensor]:  # fmt: skip
         """(batch, frames, width) to the same; `attention_mask` (batch, frames) is true where frames are real, and
         `position_bias` (1 or batch, all heads, frames, frames) is made by the first layer and handed on; `at` (1 or

@@ -282,7 +282,7 @@ def uniform(
     )
 
 
-def parse_config(values: Any, where: str) -> WhisperConfig:
+def parse_config(values: object, where: str) -> WhisperConfig:
     """A Whisper's config from its JSON values.
 
     Raises:

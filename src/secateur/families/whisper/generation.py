@@ -71,7 +71,7 @@ def kept_heads(pairs: Sequence[tuple[int, ...]], keep: Mapping[str, list[int]]) 
     return tuple(stay)
 
 
-def written(fields: Mapping[str, Any], pairs: Sequence[tuple[int, ...]], own: Json, most: int) -> Json:
+def written(fields: Mapping[str, object], pairs: Sequence[tuple[int, ...]], own: Json, most: int) -> Json:
     """A generation config: the kept `fields`, the alignment heads, and `own`, what the model's tokens say; texts have
     `most` tokens."""
     values = {**usual(most), **fields, **own}
