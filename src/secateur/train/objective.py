@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -60,7 +60,7 @@ class Objective(Protocol):
     counts, which gives the gradient of the mean over the whole batch.
     """
 
-    def __call__(self, model: object, batch: Batch, settings: TrainSettings) -> Tensor:
+    def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss (a scalar) of `model` on `batch`, distillation included."""
 
     def counts(self, examples: Sequence[Example], step: int, settings: TrainSettings) -> list[int]:
