@@ -11,7 +11,8 @@ from .match import Match, match
 from .spans import is_number
 from .words import words_of
 
-BOTH = (("and", "then"), ("and",), ("then",), *map(tuple, ("然后", "还有", "并且", "和", "跟", "与", "并", "再")))
+_BOTH_ZH = ("顺便再", "顺便", "同时", "然后", "还有", "并且", "和", "跟", "与", "并", "再")
+BOTH = (("and", "then"), ("and",), ("then",), *map(tuple, _BOTH_ZH))
 FIRST = ("first", "先")  # the first of two
 BOTH_WORDS = frozenset(sign[0] for sign in BOTH)
 ALSO = frozenset({"also", "too", "也"})
