@@ -13,6 +13,7 @@ from small_models import small_whisper  # noqa: E402
 
 from secateur.cli import main  # noqa: E402
 from secateur.decode.ctc.greedy import greedy  # noqa: E402
+from secateur.families.ctc.merging import MergedPass  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 
 
@@ -31,7 +32,7 @@ def test_new_prune_export_transcribe(
     # The trunk hears what the encoder hears.
     mel = torch.randn(2, 60, 80)
     with torch.no_grad():
-        memory, counts = start.trunk(mel, torch.tensor([60, 31]), start.dropout)
+        memory, counts = start.trunk(mel, torch.tensor([60, 31]), start.dropout, MergedPass(()))
         wanted, valid = whisper.encoder(mel, torch.tensor([60, 31]), whisper.dropout)
     assert torch.equal(memory, wanted) and counts.tolist() == valid.sum(1).tolist() == [30, 16]
     # What lies beyond the positions is not heard.
