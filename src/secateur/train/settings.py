@@ -83,8 +83,8 @@ class TrainSettings(Settings):
     )
     interpolation: float | Literal["dev"] = option(
         "dev", "Mix the result with the start (WiSE-FT, arXiv 2109.01903): this share of the trained weights, or dev: "
-        "the share best on dev, where errors on the rehearsal-dev sets that rise by more than 0.5 points count as "
-        "much, and none may surely do so; without such sets, all.",
+        "the share best on dev, where a rise on the rehearsal-dev sets above 0.5 points counts as much; without such "
+        "sets, all.",
         unit="share", least=0, most=1, advanced=True, was=("blend", "interpolate"),
     )  # fmt: skip
     style: Literal["sentence", "as-is"] = option(
