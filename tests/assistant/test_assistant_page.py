@@ -36,7 +36,9 @@ def page(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pag
     bundled = Path(sys.modules["secateur"].__file__ or "").parent / "runtime" / "bundled" / "secateur-en"
     models = f"pruned={bundled},again={bundled}"
     sound = folder / "order.wav"
-    with serving("--models", models, "--plots", str(folder)) as server, browsing(server.url, sound) as one:
+    options = ("--models", models, "--plots", str(folder))
+    own = {"SECATEUR_CACHE": str(folder)}  # else the timers that this machine's user has set would ring here
+    with serving(*options, **own) as server, browsing(server.url, sound) as one:
         yield one
 
 
