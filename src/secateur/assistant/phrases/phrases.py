@@ -19,8 +19,8 @@ from ..grammar.words import words_of
 from .distance import distance, within
 from .search import Begun, Sentence
 
-SEARCHED = 0.2  # likeness of the free text to the grammar from which it is searched, and searched widely
-SEARCHED_WIDELY = 0.3
+SEARCHED = 0.1  # likeness of the free text to the grammar from which it is searched, and searched widely
+SEARCHED_WIDELY = 0.25
 UNLIKE = 0.5  # of a word's letters that may differ where it must be certain
 LONG = 4  # letters of a word that may not be left out then
 DROPPED = 7  # letters that were said beyond a command, above which it was another sentence; of Mandarin two characters
