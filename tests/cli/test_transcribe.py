@@ -135,6 +135,8 @@ def test_options_without_effect_are_refused_or_named(tmp_path: Path, capsys: pyt
     both = (str(sound), str(tmp_path), "-", "--out", str(tmp_path / "all.srt"))
     assert "2 inputs cannot share the file" in refusal(capsys, *both)
     assert "leave one of them out" in refusal(capsys, str(sound), "--out", "talk.srt", "--format", "vtt")
+    idle = refusal(capsys, str(sound), "--vad", "off", "--vad-threshold", "0.9")
+    assert "--vad-threshold has no effect with --vad off" in idle
     for option in ("--model", "--out", "--language"):
         assert "empty: give a value" in refusal(capsys, str(sound), option, "")
     assert "did you mean 'srt'" in refusal(capsys, str(sound), "--format", "SRT")

@@ -157,18 +157,21 @@ def test_a_job_cuts_merges_rows_width_and_ranks_to_the_planned_sizes(
 ) -> None:
     monkeypatch.setattr("secateur.prune.low_rank.CLIPS_BATCHES", 2)
     model, text = small_whisper()
+    model.config = replace(model.config, padded=True)  # so that nothing teaches it a shorter context
     every = read_manifest(speech / "free-spoken-digits" / "train.jsonl")
     clips = [u for u in every if 0.3 < u.duration < 0.8][:20]
     data = JobData(training=clips[:14], dev=clips[14:], tests={"test": clips[14:]})
     settings = PruneSettings(
         method="gradual", remove=None, amounts={"ffn": 0.2, "encoder.conv2": 0.25}, width=0.7, merge_frames=("0:2",),
-        low_rank={"encoder.*.ffn.*": 0.9, EMBEDDING: 0.9}, audio_seconds=None, frequent=50,
+        low_rank={"encoder.*.ffn.*": 0.9, EMBEDDING: 0.9}, audio_seconds=0.9, frequent=50,
     )  # fmt: skip
     planned, initial = preview(model, text, data, settings, None, one_shot=True)
     assert initial.model.config.width == 16 and initial.model.config.ranks[EMBEDDING] < 24
     prune_without_training(model, text, data, settings, tmp_path / "out")
     small = load_checkpoint(tmp_path / "out")[0]
     assert small.config.conv_outputs == 18 and small.config.encoder[0].ffn == 32
+    assert small.config.audio_context == model.config.audio_context
+    assert any(line.startswith("encoder.projection: ") and "are added" in line for line in planned.lines)
     assert small.config.ranks == initial.model.config.ranks and small.config.vocabulary < model.config.vocabulary
     assert count_parameters(small.config)["total"] == sum(v.numel() for v in small.state_dict().values())
     gone = 1 - count_parameters(small.config)["total"] / count_parameters(model.config)["total"]

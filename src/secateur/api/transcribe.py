@@ -103,15 +103,20 @@ def transcribe(settings: TranscribeSettings) -> Json:
 
 
 def _note_ignored(options: TranscribeSettings) -> None:
-    """Say which options of subtitles do nothing; refuse raw samples that are not on standard input.
+    """Say which options of subtitles do nothing; refuse others without effect.
 
     Raises:
-        SecateurError: --raw-rate without standard input.
+        SecateurError: --raw-rate without standard input, settings of the voice activity detector that is off.
     """
+    idle = [one.name.replace("_", "-") for one in changed_fields(options.decoding) if one.name.startswith("vad_")]
+    if idle and options.decoding.vad == "off":
+        raise SecateurError(f"--{idle[0]} has no effect with --vad off: leave out one of them")
     if options.raw_rate is not None and "-" not in options.inputs:
         how = f"secateur transcribe - --raw-rate {options.raw_rate} < FILE"
         raise SecateurError(f"--raw-rate is of standard input, and files say their rate: leave it out, or  {how}")
     shape = _format_of(options)
+    if shape in TIMED and options.decoding.word_times:
+        say("secateur: --word-times: subtitles have no times of single words: take --format json")
     if shape not in TIMED and (given := changed_fields(options.subtitles)):
         flags = ", ".join(f"--{one.name.replace('_', '-')}" for one in given)
         say(f"secateur: {flags}: of subtitles, and {shape} has none: take --format srt or vtt")

@@ -28,6 +28,7 @@ from ..prune.task import task_of
 from ..sensitivity.by_error import remove_by_error
 from ..sensitivity.by_error_settings import ByErrorSettings
 from ..sensitivity.clips import in_turn
+from .preview import without_training
 
 SETTINGS = "prune.json"  # what was removed, beside the checkpoint
 
@@ -80,8 +81,7 @@ def _cut(
 ) -> tuple[Network, TextCodec, PruneSettings]:
     """What is left of `model`, rounded as it is saved, its text codec, and the settings that a target became."""
     padded = getattr(model.config, "padded", False)
-    if padded:
-        settings = replace(settings, audio_seconds=None)
+    settings = without_training(model, settings)
     texts = [u.text for u in (*data.training, *data.rehearsal)]
     languages = sorted({u.language for u in data.training})
 

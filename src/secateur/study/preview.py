@@ -63,8 +63,8 @@ def preview(
     Raises:
         SecateurError: a budget that the chosen kinds cannot meet, inputs that the network does not have.
     """
-    if one_shot and prune.method == "refit":  # the default: what stays takes over while it trains
-        prune = replace(prune, method="gradual")
+    if one_shot:
+        prune = without_training(model, prune)
     languages = data.languages or sorted({u.language for u in data.training})
     initial = task_of(model.config).initial_model(model, text, data.texts(), languages, prune, train)
     initial = measured_cuts_planned(initial, prune)  # their values come from clips, when it runs
@@ -88,6 +88,14 @@ def preview(
     note = beyond(first, prune) or measured
     summary = Preview(prune.measure, first, (start - end) / whole, tuple(lines), note)
     return summary, initial
+
+
+def without_training(model: Network, prune: PruneSettings) -> PruneSettings:
+    """The settings of a cut that nothing heals: units that stay take over nothing, and a model that was trained on
+    padded clips keeps its whole audio context."""
+    if prune.method == "refit":  # the default: what stays takes over while it trains
+        prune = replace(prune, method="gradual")
+    return replace(prune, audio_seconds=None) if getattr(model.config, "padded", False) else prune
 
 
 def check_target(model: Network, config: Config, prune: PruneSettings) -> None:
@@ -153,10 +161,11 @@ def beyond(first: float, prune: PruneSettings) -> str:
 
 
 def _parts(before: Network, after: Network) -> list[str]:
-    """Parameters of every part that is cut before training."""
+    """Parameters of every part that is cut before training, or that a cut adds."""
     old, new = _sizes(before.state_dict()), _sizes(after.state_dict())
     cut = {name: (old[name], new.get(name, 0)) for name in old if new.get(name, 0) != old[name]}
-    return [f"{name}: {a:,} parameters, {b:,} left ({100 * (1 - b / a):.0f} % go)" for name, (a, b) in cut.items()]
+    lines = [f"{name}: {a:,} parameters, {b:,} left ({100 * (1 - b / a):.0f} % go)" for name, (a, b) in cut.items()]
+    return [*lines, *(f"{name}: {new[name]:,} parameters are added" for name in new if name not in old)]
 
 
 def _sizes(state: Mapping[str, Tensor]) -> dict[str, int]:
