@@ -91,3 +91,19 @@ def test_recurrent_models_of_several_inputs_are_stored_in_fewer_bits(run: tuple[
 def test_spectrograms_exact_gelu_and_states_are_in_the_file(run: tuple[Path, dict[str, Any]]) -> None:
     found = run[1]["graphs"]
     assert len(found) >= 4 and max(found.values()) < 1e-4
+
+
+def test_the_graph_of_a_failed_attempt_is_not_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    torch = pytest.importorskip("torch")
+    from secateur.keras.writers import _graph_unprinted
+
+    before = torch._C._jit_is_onnx_log_enabled()
+    torch._C._jit_set_onnx_log_enabled(True)  # as torch's exporter leaves it
+    try:
+        with _graph_unprinted():
+            torch._C._jit_onnx_log("Torch IR graph at exception: ", "graph(...)")
+        assert capfd.readouterr().out == ""
+        torch._C._jit_onnx_log("printed again")
+        assert "printed again" in capfd.readouterr().out
+    finally:
+        torch._C._jit_set_onnx_log_enabled(before)

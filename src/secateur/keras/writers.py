@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,11 +90,28 @@ def write_here(model: Model, written: Path, kind: str, precision: str, samples: 
         backend = require("keras", "keras").backend.backend()
         if kind == "onnx" and backend == "tensorflow":
             require("tf2onnx", "keras")
-        model.export(written, format=KERAS_NAMES[kind], verbose=False)
+        with _graph_unprinted():
+            model.export(written, format=KERAS_NAMES[kind], verbose=False)
         if kind == "onnx" and backend == "tensorflow":
             _without_erfc(written)
         if kind == "onnx" and precision != "float32":
             _fewer_bits(written, precision, samples)
+
+
+@contextmanager
+def _graph_unprinted() -> Iterator[None]:
+    """Torch's exporter prints the whole graph when it fails, asked or not (its check of whether to is always true);
+    what went wrong is in the exception."""
+    core: Any = getattr(sys.modules.get("torch"), "_C", None)
+    printing = getattr(core, "_jit_onnx_log", None)
+    if printing is None:
+        yield
+        return
+    core._jit_onnx_log = lambda *_: None
+    try:
+        yield
+    finally:
+        core._jit_onnx_log = printing
 
 
 def _without_erfc(written: Path) -> None:
