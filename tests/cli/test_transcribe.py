@@ -103,6 +103,8 @@ def test_json_holds_the_segments(
         (["transcribe", "a.wav", "b.wav", "--format", "srt"], "--out"),
         (["transcribe", "a.wav", "a.flac", "--out", "o"], "both be written"),
         (["transcribe", "x.wav", "--model", "nowhere"], "no such model folder"),
+        (["export", "tiny.en", "--out", "x", "--four-bits"], "--four-bits needs a value (TEXT,...): Store"),
+        (["transcribe", "x.wav", "--model"], "--model needs a value"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(

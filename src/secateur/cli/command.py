@@ -256,6 +256,10 @@ class Parser(argparse.ArgumentParser):
                 message = f"'{wrong}' belongs to no option: values of one option are separated by commas"
             elif not wrong.startswith("--") and Path(wrong).exists():
                 message = f"'{wrong}' looks like an option: write ./{wrong}"
+        named = re.fullmatch(r"argument (--[\w.-]+): expected one argument", message)
+        if named:
+            action = self._option_string_actions[named[1]]
+            message = f"{named[1]} needs a value ({action.metavar}): {(action.help or '').replace('%%', '%')}"
         raise SecateurError(f"{self.prog}: {message}")
 
     def translate_titles(self) -> None:
