@@ -33,9 +33,9 @@ class ExportSettings(Settings):
     )
     format: str = option(
         "onnx",
-        "Write onnx, transformers, transformers-pruned, ctranslate2 (faster-whisper), ggml (whisper.cpp), "
-        "sherpa (sherpa-onnx), peft (an adapter of --base) or what a plug-in adds; a Whisper needs equal widths "
-        "everywhere for all but onnx and transformers-pruned.",
+        "Write onnx, transformers, transformers-pruned, ctranslate2 (faster-whisper), ggml (whisper.cpp), sherpa "
+        "(sherpa-onnx; CTC models only), peft (an adapter of --base) or a plug-in's; a Whisper needs equal widths for "
+        "all but onnx and transformers-pruned.",
     )
     precision: Literal["fp32", "fp16", "bf16", "int8", "int8-dynamic", "int8-static", "auto"] | None = option(
         None,

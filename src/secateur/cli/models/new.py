@@ -12,8 +12,9 @@ from ...text.units import Kind
 
 HELP = """Write an untrained CTC model, with units of given transcripts.
 
-The presets conformer, bigru, bilstm, googlenet, googlenet-bigru and digits give its sizes; the preset whisper takes
-the encoder of a Whisper, its weights kept, under a CTC output.
+The presets conformer, bigru, bilstm, googlenet, googlenet-bigru, digits and, for partial results while somebody
+speaks, streaming-conformer and streaming-gru give its sizes; the preset whisper takes the encoder of a Whisper, its
+weights kept, under a CTC output.
 
 `secateur train --model FOLDER` and `prune --model FOLDER` go on from it."""
 EXAMPLE = "secateur models new whisper --trunk tiny.en --train mine/train.jsonl --out models/tiny-ctc"
@@ -24,7 +25,8 @@ class Options(Settings):
     """What, from which transcripts, and where to."""
 
     preset: str = option(
-        help="Build this preset: conformer, bigru, bilstm, googlenet, googlenet-bigru, digits, or whisper.",
+        help="Build this preset: conformer, bigru, bilstm, googlenet, googlenet-bigru, digits, streaming-conformer, "
+        "streaming-gru, or whisper.",
         positional=True,
     )
     out: Path = option(help="Write the checkpoint into this folder.", writes="folder")
