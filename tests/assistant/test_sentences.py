@@ -43,6 +43,47 @@ def test_commands_are_understood_whole(grammars: dict[str, Grammar], language: s
     assert not wrong
 
 
+@pytest.mark.parametrize(
+    ("text", "intent", "slots"),
+    [
+        ("lights off in the kitchen", "turnOff", {"action": "off", "name": "light", "area": "kitchen"}),
+        ("lights on in the hallway", "turnOn", {"action": "on", "name": "light", "area": "hall"}),
+        ("kitchen lights off", "turnOff", {"action": "off", "name": "light", "area": "kitchen"}),
+        ("the kitchen light off please", "turnOff", {"action": "off", "name": "light", "area": "kitchen"}),
+        ("bedroom fan on", "turnOn", {"action": "on", "name": "fan", "area": "bedroom"}),
+        ("all the lamps off", "turnOff", {"action": "off", "name": "lamp", "every": "all"}),
+        ("could you turn the heating up in the bathroom", "adjust",
+         {"action": "warmer", "name": "heating", "area": "bathroom"}),
+        ("turn the heat down in the office by two degrees", "adjust",
+         {"action": "cooler", "name": "heating", "area": "office", "by": "2"}),
+        ("turn the volume down in the bedroom a bit", "adjust", {"action": "quieter", "area": "bedroom"}),
+        ("turn up the volume in the kitchen", "adjust", {"action": "louder", "area": "kitchen"}),
+        ("add milk to my notes", "takeNote", {"text": "milk"}),
+        ("add bread for the weekend to the notes", "takeNote", {"text": "bread for the weekend"}),
+        ("add a note buy milk", "takeNote", {"text": "buy milk"}),
+    ],
+)  # fmt: skip
+def test_short_orders_have_all_their_slots(
+    grammars: dict[str, Grammar], text: str, intent: str, slots: dict[str, str]
+) -> None:
+    assert [(one.intent, one.slots) for one in matches(grammars["en"].graph, text)] == [(intent, slots)]
+    assert not matches(grammars["en"].graph, f"don't {text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "areas"),
+    [
+        ("客厅和卧室的灯都打开", ["客厅", "卧室"]), ("卧室跟厨房的空调关掉", ["卧室", "厨房"]),
+        ("kitchen and bedroom lights off", ["kitchen", "bedroom"]),
+        ("客厅和卧室的灯都打开吗", []), ("客厅和阁楼的灯都打开", []), ("kitchen and attic lights off", []),
+        ("attic lights off", []), ("the light off the coast", []), ("the light on the table", []),
+    ],
+)  # fmt: skip
+def test_two_rooms_may_begin_an_order(grammars: dict[str, Grammar], text: str, areas: list[str]) -> None:
+    language = "en" if text.isascii() else "zh"
+    assert [one.slots.get("area") for one in matches(grammars[language].graph, text)] == areas
+
+
 FORBIDDING = {
     "en": ["don't ", "never ", "who ", "if it rains ", "he said ", "did you ", "i never "],
     "zh": ["别", "不要", "谁", "如果", "他说", "没有"],
@@ -68,7 +109,9 @@ def test_no_command_survives_what_forbids_it(grammars: dict[str, Grammar], langu
         ("zh", "把地下室的空调关了", "地下室"), ("zh", "打开厨房的洗碗机", "洗碗机"),
         ("zh", "把阁楼的灯调亮一点", "阁楼"),
         ("zh", "打开客厅的灯和加湿器", "加湿器"),
-        ("zh", "别开阁楼的灯", ""), ("zh", "今天天气真好", ""), ("zh", "开车去上班", ""),
+        ("zh", "别开阁楼的灯", ""),
+        ("zh", "打开客厅卧室的灯", ""), ("zh", "客厅、卧室和厨房的灯都打开", ""), ("zh", "打开厨房的音响", "音响"),
+        ("zh", "今天天气真好", ""), ("zh", "开车去上班", ""),
     ],
 )  # fmt: skip
 def test_what_nobody_set_up_is_asked_for_by_name(

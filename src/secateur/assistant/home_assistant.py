@@ -31,6 +31,7 @@ COLOURS = {
 WARM = {"warm white", "暖白"}
 WARM_KELVIN = 2700
 ALL = {"en": "everything", "zh": "所有设备"}
+LIGHTS = "lights"  # all of a house or room: "lights off"
 MOST = 16 << 20  # bytes of one answer
 LIGHT_STEP, DEGREES_STEP = 20, 1  # "a bit": per cent of brightness, degrees
 
@@ -57,11 +58,12 @@ class House:
     devices: tuple[Device, ...]
 
     def lists(self) -> dict[str, dict[str, str]]:
-        """The lists `area` and `name` of a grammar: what is shown for a value, and how it is said."""
+        """The lists `area`, `name` and `all_lights` of a grammar: what is shown for a value, and how it is said."""
         areas = {names[0]: names for names in self.areas.values()}
         # A name that several devices have stays what was said: whose it is, is found, or asked, when it is ordered.
         names = {name: (name,) for device in self.devices for name in self.forms(device)}
-        return {"area": _templates(areas), "name": _templates({name: (name,) for name in ALL.values()} | names)}
+        known = _templates({name: (name,) for name in ALL.values()} | names)
+        return {"area": _templates(areas), "name": known, "all_lights": {LIGHTS: LIGHTS}}
 
     def forms(self, device: Device) -> tuple[str, ...]:
         """What a device may be called: its names, and those without its room's at their begin."""

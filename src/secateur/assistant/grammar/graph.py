@@ -67,6 +67,7 @@ class Graph:
     end: int = 1
     language: str = "en"
     lists: dict[int, tuple[str, int]] = field(default_factory=dict)  # a slot's name and end, by where its list begins
+    values: set[tuple[str, str]] = field(default_factory=set)  # a slot's name and what it may be, of these lists
 
     def add(self) -> int:
         """A new state."""
@@ -219,6 +220,7 @@ class Builder:
         else:
             self.graph.lists[begin] = slot.name, end
             for value, template in self._ways(slot, where):
+                self.graph.values.add((slot.name, value or template))
                 if template in (ANY, NAME):
                     last = self._anything(begin, template)
                 else:

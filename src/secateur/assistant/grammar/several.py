@@ -141,7 +141,7 @@ def _corrected(graph: Graph, before: str, after: str, worst: float) -> list[Matc
 
 def _cuts(count: int, left: int, right: int) -> list[tuple[int, int]]:
     """Where the first of two things may begin and the second end, the sign between them from `left` to `right`."""
-    near = [(b, e) for b in range(max(1, left - THING), left) for e in range(right + 1, min(count, right + THING) + 1)]
+    near = [(b, e) for b in range(max(0, left - THING), left) for e in range(right + 1, min(count, right + THING) + 1)]
     return [*near, (0, count)]
 
 

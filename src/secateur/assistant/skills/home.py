@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...base.errors import SecateurError
 from ...base.files import Json
-from ..home_assistant import DOMAINS, Device, HomeAssistant
+from ..home_assistant import DOMAINS, LIGHTS, Device, HomeAssistant
 from ..remote import post_json
 from ..skill import Context, Slots, number, skill
 
@@ -52,16 +52,17 @@ def in_home_assistant(slots: Slots, context: Context, home: HomeAssistant) -> st
     area, name = slots.get("area", ""), slots.get("name") or _changed(slots, context)
     if not name:
         return _what(context)
+    unnamed = "name" not in slots or (name == LIGHTS and not home.house.named(name, area, allowed))
     if allowed == ("climate",):
         devices = _climate(slots, home, area)
-    elif "name" not in slots:  # "lights off", "louder"
+    elif unnamed:  # "lights off", "louder"
         domain = "light" if kind is None and change is None else allowed[0]
         devices = [device for device in home.house.devices if device.domain == domain and _in(home, device, area)]
     else:
         devices = home.house.named(name, area, allowed)
     rooms = sorted({home.house.area_of(device) or device.names[0] for device in devices})
     whole = "every" in slots or name in ("everything", "所有设备")
-    whole |= "name" not in slots and kind is None and change is None
+    whole |= unnamed and kind is None and change is None
     if not devices:
         thing = f"{area} {name}".strip()
         return context.say(f"There is no {thing} that can do that.", f"没有可以这样控制的{thing}。")
