@@ -19,7 +19,10 @@ from small_models import small_whisper  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
+from secateur.families.whisper.write_ggml import MAGIC  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
+from secateur.runtime.contents import find_model  # noqa: E402
+from secateur.runtime.recogniser import Recogniser  # noqa: E402
 from secateur.weights.cache import is_checkpoint, make_once  # noqa: E402
 from secateur.weights.fetch import fetch, load_model  # noqa: E402
 from secateur.weights.header import read_header  # noqa: E402
@@ -114,6 +117,39 @@ def test_unknown_names(name: str, words: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SecateurError, match=words):
         fetch(name, tmp_path / "cache")
+
+
+def test_an_absent_folder_beside_others_is_not_looked_for_on_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "seven" / "dense").mkdir(parents=True)
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "config.json").write_text("{}")
+    for name, words in {
+        "runs/eight": "no folder runs/eight; runs is there and holds seven",
+        "runs/seven/pruned": "no folder runs/seven/pruned; runs/seven is there and holds dense",
+        "made/pruned": "no folder made/pruned; made is itself a model: name that",
+        "bundled": "the bundled model is called secateur-en: name that",
+    }.items():
+        with pytest.raises(SecateurError, match=f"^{words}$"):
+            fetch(name, tmp_path / "cache")
+        if name != "bundled":
+            with pytest.raises(SecateurError, match=f"^{words}$"):
+                find_model(name)
+    assert "downloading" not in "".join(capsys.readouterr())
+
+
+def test_what_is_written_for_other_programs_is_named(tmp_path: Path) -> None:
+    ggml, sherpa = tmp_path / "ggml", tmp_path / "sherpa"
+    ggml.write_bytes(MAGIC.to_bytes(4, "little") + bytes(60))
+    sherpa.mkdir()
+    for name in ("model.onnx", "tokens.txt"):
+        (sherpa / name).write_bytes(b"x")
+    for path, words in ((ggml, "a ggml file, for whisper.cpp"), (sherpa, "a folder for sherpa-onnx")):
+        for read in (lambda p: fetch(p, tmp_path / "cache"), lambda p: Recogniser.load(p)):
+            with pytest.raises(SecateurError, match=words):
+                read(path)
 
 
 def test_what_is_no_model_is_named(tmp_path: Path) -> None:

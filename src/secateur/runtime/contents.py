@@ -14,6 +14,7 @@ from ..base.files import Json, read_json
 from ..base.options import from_dict
 from ..decode.generation import Generation
 from ..decode.session import TokenConfig
+from ..weights.named import refuse_absent, refuse_written_only
 
 BUNDLED = Path(__file__).parent / "bundled"
 BEST_FIRST = ("exported/pruned", "pruned", "exported", "adapted", "dense")  # of a run folder
@@ -60,6 +61,8 @@ def find_model(model: str | Path | None) -> Path:
 
             if str(model) in known_models() or REPOSITORY.fullmatch(str(model)):
                 return fetch(str(model))
+        refuse_written_only(Path(model))
+        refuse_absent(Path(model))
         known = f"; bundled: {', '.join(folders)}" if folders else ""
         raise SecateurError(f"{model}: no such model folder{nearest(str(model), folders)}{known}")
     return folders[str(model)]
@@ -124,6 +127,7 @@ def read_contents(folder: str | Path) -> Contents:
     if not folder.is_dir():
         raise SecateurError(f"{folder}: no such model folder")
     if not path.is_file():
+        refuse_written_only(folder)
         raise SecateurError(f"{folder}: not an exported model ({CONTENTS} is missing); make one with `secateur export`")
     values = read_json(path)
     version = values.get("format") if isinstance(values, dict) else None

@@ -14,6 +14,7 @@ from ..models.family import Reader, TextCodec, families
 from ..models.network import Network
 from .cache import is_checkpoint, local_name, make_once, models_folder
 from .hub import fetch_from_hub
+from .named import refuse_absent, refuse_written_only
 from .peft import Peft
 from .reference import source_of, write_reference
 from .registry import known_models
@@ -42,9 +43,11 @@ def fetch(name: str | Path, cache: Path | None = None) -> Path:
         if is_checkpoint(path):
             return path
         return make_once(models / local_name(path), lambda scratch: _referring(scratch, path, None, cache))
-    check_name(key)
+    ours = models / key.replace("/", "--")
+    if not ours.exists():
+        check_name(key)
     try:
-        return make_once(models / key.replace("/", "--"), lambda scratch: _from_hub(key, None, scratch))
+        return make_once(ours, lambda scratch: _from_hub(key, None, scratch))
     except SecateurError as problem:
         raise SecateurError(f"there is no folder {key} here, and {problem}") from problem
 
@@ -55,7 +58,12 @@ def check_name(name: str) -> None:
     Raises:
         SecateurError: with the nearest known name.
     """
-    if not (name in known_models() or REPOSITORY.fullmatch(name) or Path(name).expanduser().exists()):
+    if name in known_models():
+        return
+    refuse_absent(Path(name).expanduser())
+    if name == "bundled":
+        raise SecateurError("the bundled model is called secateur-en: name that")
+    if not (REPOSITORY.fullmatch(name) or Path(name).expanduser().exists()):
         raise SecateurError(f"no model or folder '{name}'{nearest(name, known_models())}; see  secateur models list")
 
 
@@ -87,6 +95,7 @@ def read_foreign(path: Path, name: str | None = None, cache: Path | None = None)
             return reader.read(path, name, lambda donor: fetch(donor, cache))
     if any(path.glob("pytorch_model*.bin")):
         raise SecateurError(f"{path}: its weights are a pickle, which can run code; save them as safetensors first")
+    refuse_written_only(path)
     kinds = ", or ".join(reader.kind for reader in candidates)
     what = "not a model" if path.is_file() else "no model here"
     raise SecateurError(f"{path}: {what} (expected {kinds})")

@@ -40,6 +40,7 @@ def show(result: dict[str, Any]) -> str:
         size, sources = f"{entry['parameters'] / 1e6:.1f} M", ", ".join(entry["sources"])
         here = "yes" if entry["cached"] else "-"
         lines.append(_row(name, size, entry["languages"], entry["licence"], here, sources))
+    lines.append(translated("secateur-en is bundled: an exported model, there without a network"))
     lines.append(
         translated(
             "also: a local folder (transformers, CTranslate2, secateur), an OpenAI .pt file, or owner/name on the hub"
