@@ -54,6 +54,7 @@ def prune(settings: PruneJobSettings) -> Json | None:
 
     require("torch", "train")
     from ..study.oneshot import prune_by_error, prune_without_training
+    from ..study.preview import without_training
     from ..study.record import begin, finish, unfinished
     from .check import plan_job
 
@@ -67,9 +68,7 @@ def prune(settings: PruneJobSettings) -> Json | None:
         summary = prune_by_error(plan.model, plan.text, plan.data, settings.by_error, settings.out)
         finish(settings.out, record)
         return summary
-    how = settings.prune
-    if how.method == "refit":  # the default: what stays takes over while it trains
-        how = replace(how, method="gradual")
+    how = without_training(plan.model, settings.prune)
     summary = prune_without_training(plan.model, plan.text, plan.data, how, settings.out)
     finish(settings.out, record)
     return summary

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SecateurError
-from .other_files import is_recording
+from .other_files import begins_as_audio
 from .remote import open_remote, url_of, write_remote
 
 MOST_TEXT = 256 << 20  # bytes of a JSON, TOML or text file; the largest that we know, a tokenizer, has 20 MB
@@ -162,7 +162,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         SecateurError: missing, unreadable or not TOML.
     """
     path = Path(path)
-    if is_recording(read_start(path)):
+    if begins_as_audio(read_start(path)):
         raise SecateurError(f"{path}: an audio file, where a TOML file of settings belongs: name it without an option")
     try:
         return tomllib.loads(read_limited(path, MOST_TOML).decode().replace("\r\n", "\n"))

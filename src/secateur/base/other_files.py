@@ -46,10 +46,10 @@ def other_kind(head: bytes, suffix: str) -> OtherFile | None:
     return kind
 
 
-def is_recording(head: bytes) -> bool:
+def begins_as_audio(head: bytes) -> bool:
     """Whether a file begins as the usual audio files do.
 
-    >>> is_recording(b"RIFF\\x24\\x08\\x00\\x00WAVEfmt "), is_recording(b"[prune]")
+    >>> begins_as_audio(b"RIFF\\x24\\x08\\x00\\x00WAVEfmt "), begins_as_audio(b"[prune]")
     (True, False)
     """
     return head.startswith((b"RIFF", b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\x1aE\xdf\xa3")) or head[4:8] == b"ftyp"

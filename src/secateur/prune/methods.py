@@ -7,6 +7,7 @@ others read are refused. What no other method has is its own dataclass, `Own`, f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..base.errors import SecateurError
@@ -59,7 +60,7 @@ def check_low_rank_method(method: str, low_rank_updates: bool) -> None:
         SecateurError: with the methods that can.
     """
     if low_rank_updates and not METHODS.find(method, "prune.method").low_rank_updates:
-        able = ", ".join(name for name in METHODS.own if METHODS[name].low_rank_updates)
+        able = _those(lambda one: one.low_rank_updates)
         raise SecateurError(
             f"the method '{method}' moves the weights themselves, which low-rank updates (training.lora-rank) freeze: "
             f"use {able}, or leave out the updates"
@@ -73,11 +74,16 @@ def check_sharded_method(method: str, shard: bool) -> None:
         SecateurError: with the methods that can.
     """
     if shard and not METHODS.find(method, "prune.method").sharded:
-        able = ", ".join(name for name in METHODS.own if METHODS[name].sharded)
+        able = _those(lambda one: one.sharded)
         raise SecateurError(
             f"the method '{method}' reads whole weights at every step, which training.shard shares out over processes: "
             f"use {able}, or leave out training.shard"
         )
+
+
+def _those(can: Callable[[type[Method[Any]]], bool]) -> str:
+    """The names of our methods that can."""
+    return ", ".join(name for name in METHODS.own if can(METHODS[name]))
 
 
 def _checked(settings: PruneSettings) -> type[Method[Any]]:
