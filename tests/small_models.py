@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import torch
 
 from secateur.families.whisper.config import AttentionWidths, DecoderWidths, EncoderWidths, WhisperConfig
 from secateur.families.whisper.model import Whisper
 from secateur.features.front_end import FrontEnd
 from secateur.models.groups import Group
+from secateur.models.torch_session import TorchSession
+from secateur.runtime.onnx_session import OnnxSession
 from secateur.text.tokenizer import Tokenizer
 from secateur.text.tokens import Tokens
 
@@ -70,6 +74,19 @@ def inputs(model: Whisper, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor, t
     generator = torch.Generator().manual_seed(seed)
     mel = torch.randn(3, 90, model.config.front_end.bins, generator=generator)
     return mel, torch.tensor([90, 57, 20]), torch.randint(0, model.config.tokens.end, (3, 7), generator=generator)
+
+
+def unlike_in_steps(model: Whisper, folder: Path) -> float:
+    """How far the exported `model` in `folder` is from it, 0 to 2: one minus the correlation of the log probabilities
+    of four tokens, and of one more after the cache was picked anew."""
+    mel, frames, tokens = (one.numpy() for one in inputs(model))
+    results = []
+    for session in (OnnxSession(folder), TorchSession(model)):
+        state = session.encode(mel, frames)
+        first, state = session.step(tokens[:, :4], state)
+        second, state = session.step(tokens[:, 4:5], session.pick(state, np.array([2, 0, 1])))
+        results.append(np.concatenate([first, second]))
+    return float(1 - np.corrcoef(results[0].ravel(), results[1].ravel())[0, 1])
 
 
 def random_units(group: Group, share: float, seed: int) -> list[int]:
