@@ -27,7 +27,7 @@ from secateur.families.whisper.model import Whisper  # noqa: E402
 from secateur.study.sets_of_job import read_nonspeech  # noqa: E402
 from secateur.train.compose import compose  # noqa: E402
 from secateur.train.loop import train  # noqa: E402
-from secateur.train.mix import KINDS, Example, MixSettings, Prompt, plain  # noqa: E402
+from secateur.train.mix import KINDS, Break, Example, MixSettings, Prompt, plain  # noqa: E402
 from secateur.train.objective import Batch  # noqa: E402
 from secateur.train.prepare import Preparer  # noqa: E402
 from secateur.train.run import TrainingRun  # noqa: E402
@@ -345,3 +345,45 @@ def test_settings_are_checked_and_can_be_turned_off() -> None:
         from_dict(TrainSettings, {"mix": {"nonspeech": 1.5}})
     with pytest.raises(SecateurError, match="unknown key 'join'"):
         from_dict(TrainSettings, {"mix": {"join": 0.5}})
+
+
+def test_pauses_inside_clips_fit_the_window_and_change_nothing_else() -> None:
+    def drawn(use: MixSettings) -> list[Example]:
+        mix = Mix(seconds(), use=use, timed=True, stretch=1.1)
+        return [e for batch in next(mix.batches(60.0, 0, 0)) for e in batch if e.clips]
+
+    without, broken = drawn(FULL), drawn(replace(FULL, paused=0.3))
+    breaks = [b for e in broken for b in e.breaks]
+    assert len(breaks) == pytest.approx(0.3 * 400, abs=30) and not any(e.breaks for e in without)
+    by_clips = {e.clips: e for e in without}
+    assert all(replace(e, breaks=()) == by_clips[e.clips] for e in broken)
+    assert all(0.3 <= b.seconds <= 8 and 0 < b.first < b.last <= 1 and b.position < len(e.complete)
+               for e in broken for b in e.breaks)  # fmt: skip
+    mix = Mix(seconds(), stretch=1.1)
+    assert max(mix.seconds(e) for e in broken if e.breaks) <= 30
+
+
+def test_a_pause_comes_at_the_quiet_moment_and_no_sample_is_lost() -> None:
+    """Two tones with a silence between them: the pause goes there, and what is around it stays as it was."""
+    random, time = np.random.default_rng(0), np.arange(int(0.5 * RATE)) / RATE
+    tone = (0.3 * np.sin(2 * np.pi * 300 * time)).astype(np.float32)
+    quiet = np.zeros(int(0.4 * RATE), np.float32)
+    clip = np.concatenate([quiet, tone, quiet, tone, quiet]) + (0.001 * random.standard_normal(35200)).astype(
+        np.float32
+    )
+    examples = [
+        Example((0, 0), (0.5, 0.5, 0.5), breaks=(Break(1, 2.0, 0.3, 0.7),)),
+        Example((0,), breaks=(Break(0, 1.0, 0.2, 0.8),)), Example((0,)),
+    ]  # fmt: skip
+    audio = torch.from_numpy(np.stack([clip] * 4))
+    made, lengths, joints = compose(examples, audio, [len(clip)] * 4, RATE, torch.Generator().manual_seed(0))
+    assert lengths.tolist() == [int(RATE * s) for s in (1.5 + 2 * 2.2 + 2.0, 3.2, 2.2)]
+    middle = int(1.1 * RATE)
+    single = made[1].numpy()
+    where = next(n for n in range(middle - 3200, middle + 3201) if np.array_equal(single[:n], clip[:n])
+                 and np.array_equal(single[n + RATE : len(clip) + RATE], clip[n:]))  # fmt: skip
+    assert 0 < np.abs(single[where : where + RATE]).max() < 0.01  # the room goes on
+    assert (0.02 * joints[1, 0]).tolist() == pytest.approx([0.4, 2.8], abs=0.07)
+    assert (0.02 * joints[0, 1]).tolist() == pytest.approx(
+        [0.5 + 2.2 + 0.5 + 0.4, 0.5 + 2.2 + 0.5 + 1.8 + 2.0], abs=0.07
+    )

@@ -41,6 +41,18 @@ def edges(audio: Tensor, lengths: Tensor, rate: int) -> Tensor:
     return torch.stack([start, end], 1)
 
 
+def quiet_moment(audio: Tensor, lengths: Tensor, rate: int, shares: Tensor) -> Tensor:
+    """Samples (batch,): each clip's quietest moment (100 ms) between the two `shares` (batch, 2) of its speech."""
+    db, real = levels(audio, lengths, rate)
+    around = torch.nn.functional.avg_pool1d(db[:, None], 5, 1, 2)[:, 0]
+    size = round(FRAME * rate)
+    start, end = (edges(audio, lengths, rate).float() / size).unbind(1)
+    low, high = (start[:, None] + shares * (end - start)[:, None]).round().unbind(1)
+    frames = torch.arange(db.shape[1], device=db.device)
+    inside = (frames >= low[:, None]) & (frames < torch.maximum(high, low + 1)[:, None]) & real
+    return torch.minimum(around.masked_fill(~inside, torch.inf).argmin(1) * size + size // 2, lengths.to(audio.device))
+
+
 def quietest(audio: Tensor, lengths: Tensor, rate: int) -> Tensor:
     """Samples (batch,) at which each clip's quietest stretch of `STRETCH` s begins; digital silence is left aside."""
     db, real = levels(audio, lengths, rate)

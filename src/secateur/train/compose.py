@@ -1,4 +1,4 @@
-"""From examples to audio, on the device: clips joined by pauses of room tone, and sound without speech."""
+"""From examples to audio, on the device: clips joined and broken by pauses of room tone, and sound without speech."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from ..audio.noise_bank import NoiseBank
 from ..audio.nonspeech import GENERATORS, coloured, levelled, like, long_term_spectrum
 from ..audio.tone import GRAIN
-from ..audio.tone_torch import edges, room_tone
+from ..audio.tone_torch import edges, quiet_moment, room_tone
 from .mix import Example
 
 STEP = 0.02  # s, from one timestamp token to the next
@@ -36,13 +36,17 @@ def compose(
         start, keep = torch.tensor(starts, device=device), torch.tensor(kept, device=device)
         owners = torch.tensor(owner, device=device)
         steps = torch.arange(audio.shape[1], device=device)
+        gap, moment = _breaks(examples, audio, real, rate)
+        place = steps + gap[:, None] * (steps >= moment[:, None])
         # What is beyond a clip's end goes to one sample past the result, which is thrown away.
-        targets = torch.where(steps < keep[:, None], (owners * width + start)[:, None] + steps, result.numel())
+        targets = torch.where(steps < keep[:, None], (owners * width + start)[:, None] + place, result.numel())
         flat = torch.zeros(result.numel() + 1, device=device).scatter_(0, targets.flatten(), audio.flatten())
         result = flat[:-1].view_as(result)
-        borders = (edges(audio, real, rate) + start[:, None]).float() / rate / STEP
+        border = edges(audio, real, rate)
+        border = border + gap[:, None] * (border > moment[:, None])
+        borders = (border + start[:, None]).float() / rate / STEP
         joints[owners, torch.tensor(column, device=device)] = borders.round().long()
-        with_pauses = [i for i, e in enumerate(examples) if e.clips and e.pauses]
+        with_pauses = [i for i, e in enumerate(examples) if e.pauses or e.breaks]
         if with_pauses:
             sources = _sources(with_pauses, owner, starts, width, rate)
             tone = room_tone(audio, real, sources.to(device), rate, generator)[:, :width]
@@ -76,11 +80,29 @@ def _layout(
             column.append(position)
             starts.append(at)
             kept.append(keep)
-            at += keep
+            at += keep + sum(_samples(b.seconds, rate) for b in example.breaks if b.position == position)
             clip += 1
         at += round(pauses[-1] * rate) if example.cut_after is None else 0
         totals.append(max(1, at if example.clips else round(example.seconds * rate)))
     return owner, column, starts, kept, totals
+
+
+def _samples(seconds: float, rate: int) -> int:
+    return round(seconds * rate)
+
+
+def _breaks(examples: Sequence[Example], audio: Tensor, lengths: Tensor, rate: int) -> tuple[Tensor, Tensor]:
+    """Of every clip (clips,) the samples of pause inside it, 0 for most, and the sample before which it comes."""
+    gaps, shares, clip = [0] * len(audio), [(0.0, 1.0)] * len(audio), 0
+    for example in examples:
+        for one in example.breaks:
+            gaps[clip + one.position] = _samples(one.seconds, rate)
+            shares[clip + one.position] = (one.first, one.last)
+        clip += len(example.clips)
+    gap = torch.tensor(gaps, device=audio.device)
+    if not any(gaps):
+        return gap, lengths
+    return gap, quiet_moment(audio, lengths, rate, torch.tensor(shares, device=audio.device))
 
 
 def _sources(rows: Sequence[int], owner: Sequence[int], starts: Sequence[int], width: int, rate: int) -> Tensor:

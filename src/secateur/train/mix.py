@@ -22,6 +22,7 @@ WEIGHTS = (0.2, 0.3, 0.15, 0.05, 0.05, 0.05, 0.05, 0.1, 0.05)  # of the kinds of
 CLIPS = (0.2, 0.25, 0.2, 0.15, 0.1, 0.1)  # chances that 1 to 6 clips are joined; one alone lies between two pauses
 PARTIAL = 0.3  # of the joined examples with timestamps: chance that the audio ends inside a further clip
 SHORTEST = 0.1  # s, of non-speech
+BREAKS = (0.3, 8.0)  # s, of pauses inside clips
 
 
 SHARES = {"nonspeech": 0.15, "joined": 0.25, "timestamps": 0.5, "prompts": 0.5}  # of a pretrained start
@@ -50,6 +51,10 @@ class MixSettings(Settings):
         least=0,
         most=1,
     )
+    paused: float = option(
+        0.0, "Put a pause of room tone into this share of the clips, at a quiet moment of their speech.", unit="share",
+        least=0, most=1,
+    )  # fmt: skip
     prompts: float | None = option(
         None,
         "Put previous text or a list of words before this share of the examples; left out: 0.5, or 0 for a new model.",
@@ -80,7 +85,7 @@ class MixSettings(Settings):
     @property
     def on(self) -> bool:
         """Whether there is anything but plain clips."""
-        return bool(self.nonspeech or self.joined or self.prompts)
+        return bool(self.nonspeech or self.joined or self.paused or self.prompts)
 
     def share(self, name: str) -> float:
         """The share `name`; 0 where it is None and was never resolved."""
@@ -104,6 +109,17 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class Break:
+    """A pause of `seconds` inside the clip at `position` of an example, at the quietest moment between two shares of
+    its speech."""
+
+    position: int
+    seconds: float
+    first: float
+    last: float
+
+
+@dataclass(frozen=True)
 class Example:
     """Clips of the bank by number, in order, with `pauses` (s) before each of them and after the last (none: ()).
 
@@ -118,6 +134,7 @@ class Example:
     prompt: Prompt | None = None
     sound: str = ""
     seconds: float = 0.0
+    breaks: tuple[Break, ...] = ()
 
     @property
     def complete(self) -> tuple[int, ...]:
@@ -152,6 +169,9 @@ def examples_of(
         examples += _join(group, seconds, settings, window, timed, random)
     chance = settings.share("timestamps") * settings.share("joined") if timed else 0.0
     examples += [Example((row,), timed=bool(random.random() < chance)) for row in singles]
+    if settings.paused:  # drawn apart: all else is as without
+        apart = np.random.default_rng([*seed, 1])
+        examples = [_broken(e, seconds, settings, min(window, settings.window), apart) for e in examples]
     return [_prompted(e, rows, same, settings, random) for e in examples]
 
 
@@ -201,6 +221,22 @@ def _pauses(clips: int, room: float, settings: MixSettings, random: np.random.Ge
         drawn[-1] = 0.0 if random.random() < 0.5 else drawn[-1]
     scale = min(1.0, room / max(sum(drawn), 1e-9))
     return [pause * scale for pause in drawn]
+
+
+def _broken(
+    example: Example, seconds: Callable[[int], float], settings: MixSettings, window: float, random: np.random.Generator
+) -> Example:
+    """`example` with pauses inside some of its clips, as far as they fit into `window` (s)."""
+    room = window - sum(map(seconds, example.complete)) - sum(example.pauses) - (example.cut_after or 0.0)
+    breaks = []
+    for position in range(len(example.complete)):
+        if random.random() >= settings.paused or room < BREAKS[0]:
+            continue
+        pause = float(np.exp(random.uniform(*np.log([BREAKS[0], min(BREAKS[1], room)]))))
+        first = float(random.uniform(0.1, 0.6))
+        breaks.append(Break(position, pause, first, first + float(random.uniform(0.1, 0.4))))
+        room -= pause
+    return replace(example, breaks=tuple(breaks))
 
 
 def _prompted(

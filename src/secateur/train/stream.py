@@ -89,7 +89,8 @@ class Mix:
         if not example.clips:
             return example.seconds
         speech = sum(self.clip_seconds(row) for row in example.complete)
-        return speech + sum(example.pauses) + (example.cut_after or 0.0)
+        pauses = sum(example.pauses) + sum(one.seconds for one in example.breaks)
+        return speech + pauses + (example.cut_after or 0.0)
 
     def _batched(
         self, rows: list[int], batch_seconds: float, shuffle: int | tuple[int, ...], seed: tuple[int, ...]
