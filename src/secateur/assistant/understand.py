@@ -8,8 +8,8 @@ from ..decode.options import DecodingOptions
 from ..decode.segments import Audio
 from ..runtime.recogniser import Recogniser
 from .grammar.file import Grammar
-from .grammar.match import Match, near
-from .grammar.several import matches
+from .grammar.match import Match
+from .grammar.several import matches, unknown
 from .phrases.phrases import Phrases
 
 
@@ -63,5 +63,4 @@ class Understanding:
 
     def unknown(self, text: str) -> tuple[str, ...]:
         """The words that keep a text from being a command of the grammar; empty where it is far from all of them."""
-        nearest = near(self.grammar.graph, text, self.grammar.certain)
-        return () if nearest is None else tuple(word for word in nearest.unknown if word != "的")
+        return tuple(word for word in unknown(self.grammar.graph, text, self.grammar.certain) if word != "的")

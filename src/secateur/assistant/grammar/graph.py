@@ -101,6 +101,29 @@ class Graph:
         return frozenset({self.end, *left})
 
     @cached_property
+    def _taking(self) -> dict[str, set[int]]:
+        """States by the words that leave them; "" are those that leave with words of no list, "a" by first letters."""
+        result: dict[str, set[int]] = {"": set()}
+        for state, arcs in enumerate(self.arcs):
+            for arc in arcs:
+                if arc.spoken and not arc.spelled:
+                    keys = ("",) if arc.spoken in OPEN else (f"={arc.spoken}", arc.spoken[0])
+                    for key in keys:
+                        result.setdefault(key, set()).add(state)
+        return result
+
+    @cached_property
+    def _taken(self) -> dict[str, set[int]]:
+        return {}
+
+    def taking(self, word: str, exact: bool) -> set[int]:
+        """States that `word` may leave, as it is or (not `exact`) for another that begins alike; of a whole grammar."""
+        key = f"={word}" if exact else word[:1]
+        if key not in self._taken:
+            self._taken[key] = self._taking[""] | self._taking.get(key, set())
+        return self._taken[key]
+
+    @cached_property
     def vocabulary(self) -> frozenset[str]:
         """Every word of the grammar; to be asked when it is whole."""
         every = (arc for arcs in self.arcs for arc in arcs)

@@ -8,7 +8,7 @@ over, small words may be missing (`outside`). Any other word makes it another se
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -93,7 +93,8 @@ def _search(graph: Graph, words: list[str], worst: float, unknown: frozenset[str
     reader = _Reader(graph, words, most, unknown)
     for at in range(len(words)):
         closed = reader.closed(beams[at]) if at else _begin(graph)
-        beam = {state: kept for state, kept in closed.items() if state in graph.leaving}
+        able = reader.able(at)
+        beam = {state: kept for state, kept in closed.items() if state in able}
         if len(beam) > WIDEST:
             beam = dict(heapq.nsmallest(WIDEST, beam.items(), key=lambda item: item[1][0]))
         for state, (cost, step) in beam.items():
@@ -142,6 +143,13 @@ class _Reader:
                     beam[arc.target] = (total, _Step(beam[state][1], arc) if arc.mark else beam[state][1])
                     heapq.heappush(queue, (total, arc.target))
         return beam
+
+    def able(self, at: int) -> Set[int]:
+        """States of which any step with the word at `at` is."""
+        word = self.words[at]
+        if self.fillers[at] or self.unknown is not None or (at and word == self.words[at - 1]):
+            return self.graph.leaving
+        return self.graph.taking(word, word in self.known or word in FORBIDDING[self.language])
 
     def steps(self, at: int, state: int) -> Iterator[tuple[int, int, float, Arc | None, str]]:
         """(words read then, state, cost, arc, what was written) for every way to go on."""

@@ -28,8 +28,8 @@ FILLERS = {
         """
         please; kindly; um; uh; er; erm; hmm; mm; ah; oh; hey; hi; hello; ok; okay; alright; well; so; now; right now;
         just; quickly; again; thanks; thank you; thank you very much; the; a; an; for me; for us; my dear; right away;
-        immediately; at once; would you; will you; in here; it's too hot; it's too cold; it's too dark; it's too bright;
-        it's too loud; it's too quiet; it is too hot; it is too cold; it is too dark; it is too bright; it is too loud
+        immediately; at once; would you; will you; could you; can you; in here; cheers; mate; if you don't mind;
+        if you would; if you wouldn't mind; if possible
         """
     ),
     "zh": _phrases(
@@ -38,8 +38,7 @@ FILLERS = {
         麻烦您; 劳驾; 劳烦; 劳烦您; 一下; 吧; 啊; 呀; 哦; 喔; 哈; 嘛; 呗; 哎; 诶; 喂; 嗯;
         呃; 额; 那个; 那;
         啦; 好; 好的; 谢谢; 谢谢你; 你好; 您好; 现在; 马上; 立刻; 赶紧; 快; 快点; 嘿; 你帮我; 您帮我; 你给我; 来;
-        好吗; 行吗; 好不好; 有点热; 有点冷; 有点闷; 有点暗; 有点黑; 太热了; 太冷了; 太闷了; 太暗了; 太黑了; 太亮了;
-        太吵了; 屋里有点热; 屋里有点冷; 屋里有点闷; 屋里有点暗; 屋里太热了; 屋里太冷了; 屋里太闷了; 屋里太暗了
+        好吗; 行吗; 好不好; 好么; 可以吗; 拜托; 拜托了; 辛苦了; 麻烦了; 谢啦; 谢了; 有劳; 有劳了
         """
     ),
 }

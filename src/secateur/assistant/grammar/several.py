@@ -1,4 +1,4 @@
-"""Two orders in one sentence: "the light and the fan", 打开客厅和卧室的灯, "dim the lamp and set a timer"."""
+"""Several orders in one sentence: "the light and the fan", 打开客厅、卧室和厨房的灯, "dim the lamp and set a timer"."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .graph import Graph
-from .match import Match, match
+from .match import Match, match, near
+from .reasons import reason
 from .spans import is_number
 from .words import words_of
 
-_BOTH_ZH = ("顺便再", "顺便", "同时", "然后", "还有", "并且", "和", "跟", "与", "并", "再")
-BOTH = (("and", "then"), ("and",), ("then",), *map(tuple, _BOTH_ZH))
-FIRST = ("first", "先")  # the first of two
+_BOTH_ZH = (
+    *("顺便再", "顺便", "同时", "然后", "接着", "最后", "还有", "并且", "以及"),
+    *("和", "跟", "与", "及", "并", "再"),
+)
+BOTH = (("as", "well", "as"), ("and", "then"), ("and", "also"), ("and",), ("then",), *map(tuple, _BOTH_ZH))
+FIRST = ("first", "先")  # the first of several
 BOTH_WORDS = frozenset(sign[0] for sign in BOTH)
+VERBS = frozenset("开关打把将调设")  # 关灯关电视: in Mandarin the next order may begin without a sign
+THINGS = ("area", "name")
 ALSO = frozenset({"also", "too", "也"})
 IT = frozenset({"it", "them", "它"})
 # Signs of a correction; a bare "no" or 不 only between marks: "turn on the light no lamp" is none.
@@ -29,17 +35,19 @@ _CORRECTED = re.compile(
     )[\s,，、.。;；!！—…-]*(?:actually\b\s*|(?:[应應][该該])?(?:是|要))?""",
     re.I | re.X,
 )
-_PARTED = re.compile(r"[,，;；。.!！]\s*")
+_PARTED = re.compile(r"(?:[,，、;；。!！]|\.(?!\d))\s*")
 LONGEST = 30  # words of such a sentence
+MOST = 6  # orders in it
 ADDED = 0.1  # for a slot that only the correction has: 八点, 不对, 八点半
-THING = 5  # words of one of two things that share the rest of a sentence
+THING = 5  # words of one of several things that share the rest of a sentence
+Things = tuple[float, int, list[Match]]  # cost, words of the things, the orders
 
 
 def matches(graph: Graph, text: str, worst: float = 0.25) -> list[Match]:
-    """The order that `text` is, or the two that it joins; empty where it is none, or only one half of it is one.
+    """The order that `text` is, or the several that it joins; empty where it is none, or only a part of it is one.
 
-    "a B c" with "and" between two parts of B is "a B1 c" and "a B2 c"; of the ways to cut it, the cheapest. What is
-    taken back in the same breath ("the kitchen light, no, the lamp"; 不对，是卧室) is not done.
+    "a B c" with signs or marks between parts of B is "a B1 c", "a B2 c" and so on; of the ways to cut it, the cheapest.
+    What is taken back in the same breath ("the kitchen light, no, the lamp"; 不对，是卧室) is not done.
     """
     whole = match(graph, text, worst)
     if whole is not None:
@@ -47,34 +55,71 @@ def matches(graph: Graph, text: str, worst: float = 0.25) -> list[Match]:
     before, sign, after = _taken_back(text)
     if sign:
         return _corrected(graph, before, after, worst)
-    halves = [half for half in _PARTED.split(text) if half]
-    if len(halves) == 2 and not text.rstrip().endswith(("?", "？")):
-        one = match(graph, halves[0], worst)
-        two = one and _second(graph, one, words_of(halves[1]), worst)
-        if one is not None and two is not None:
-            return [one, two]
-    words = words_of(text)
+    rooms = {value.split(":")[0]: value.split(":")[-1] for slot, value in graph.values if slot == "area"}
+    room, rest = reason(text, graph.language, sorted(rooms))
+    if rest != text:
+        return [_in(rooms.get(room, ""), one) for one in matches(graph, rest, worst)]
+    return _joined(graph, text, worst)
+
+
+def _in(room: str, order: Match) -> Match:
+    """An order in the room that its reason is about, where it is for a thing of no other room."""
+    if not room or "area" in order.slots or order.slots.keys().isdisjoint({"name", "action"}):
+        return order
+    return replace(order, slots={**order.slots, "area": room})
+
+
+def _joined(graph: Graph, text: str, worst: float) -> list[Match]:
+    """The orders that a sentence joins."""
+    words, seams = _parted(graph, text)
     if len(words) > LONGEST or (words and words[-1] == "?"):
         return []
-    if words and words[0] in FIRST and not BOTH_WORDS.isdisjoint(words):
-        del words[0]
-    best: tuple[float, int, list[Match]] | None = None
-    for at in range(1, len(words) - 1):
-        size = _sign(words[at:])
-        if not size:
-            continue
-        for begin, end in _cuts(len(words), at, at + size):
-            apart = (begin, end) == (0, len(words))
-            one = _match(graph, [*words[:at], *words[end:]], worst)
-            second = [*words[:begin], *words[at + size :]]
-            two = one and (_second(graph, one, second, worst) if apart else _match(graph, second, worst))
-            if one is None or two is None or (not apart and not _alike(one, two)):
+    found = [_sequence(graph, words, seams, worst)]
+    found += [_shared(graph, words, some, worst) for some in {tuple(seams), tuple(seams[:1])} if some]
+    best = min((one for one in found if one is not None), key=lambda one: one[:2], default=None)
+    return best[2] if best is not None and not _contrary(best[2]) else []
+
+
+def unknown(graph: Graph, text: str, lists: frozenset[str]) -> tuple[str, ...]:
+    """The words that keep a text, or one of the things or orders that it joins, from being an order of the grammar;
+    empty where it is far from all of them. See `near`."""
+    words, seams = _parted(graph, text)
+    whole = near(graph, text, lists)
+    best = () if whole is None else whole.unknown
+    if 1 < len(words) <= LONGEST and words[-1] != "?":
+        for at, end in (*seams, *_verbs(graph, words, seams)):
+            if _match(graph, words[:at], 0.25) is None:
                 continue
-            candidate = one.cost + two.cost, end - begin, [one, two]
-            if best is None or candidate[:2] < best[:2]:
-                best = candidate
-        break  # at the first sign only
-    return best[2] if best is not None else []
+            rests = (words[end:], [*words[:at], *words[end:]])  # of 关窗户 alone is too little known
+            other = next((found for rest in rests if (found := near(graph, " ".join(rest), lists))), None)
+            if other is not None and (not best or len(other.unknown) < len(best)):
+                best = other.unknown
+        cuts = _cuts(graph, words, seams) if seams else []
+        for begin, last in sorted(cuts, key=lambda cut: cut[1] - cut[0]):  # the shortest things first
+            things = [" ".join(some) for some in _things(words, seams, begin, last)]
+            strange = [some for some in things if match(graph, some) is None]
+            others = [near(graph, some, lists) for some in strange] if len(strange) < len(things) else []
+            found = tuple(word for other in others if other is not None for word in other.unknown)
+            if found and None not in others:
+                best = found if not best or len(found) < len(best) else best
+                break
+    return best[1:] if len(best) > 2 and best[0] in VERBS else best
+
+
+def _parted(graph: Graph, text: str) -> tuple[list[str], list[tuple[int, int]]]:
+    """The words of a sentence, and its seams."""
+    parts = [words_of(part) for part in _PARTED.split(text)]
+    words = [word for part in parts for word in part]
+    marks = {sum(map(len, parts[: i + 1])) for i in range(len(parts) - 1)}
+    if words and words[0] in FIRST and (marks or not BOTH_WORDS.isdisjoint(words)):
+        del words[0]
+        marks = {at - 1 for at in marks}
+    seams = _seams(graph, words, marks)
+    if "both" in words and seams:
+        at = words.index("both")
+        words = [*words[:at], *words[at + 1 :]]
+        seams = [(left - (left > at), right - (right > at)) for left, right in seams]
+    return words, seams
 
 
 def _sign(words: Sequence[str]) -> int:
@@ -82,11 +127,110 @@ def _sign(words: Sequence[str]) -> int:
     return next((len(sign) for sign in BOTH if tuple(words[: len(sign)]) == sign), 0)
 
 
-def _second(graph: Graph, one: Match, words: list[str], worst: float) -> Match | None:
-    """The second order of a text; of the first one's thing, where it says "it", or in Mandarin only what to do."""
+def _seams(graph: Graph, words: Sequence[str], marks: set[int]) -> list[tuple[int, int]]:
+    """Where parts of a sentence may be joined, from the end of one to the begin of the next: at marks, signs (an "and"
+    after a comma is one seam), and in Mandarin between two rooms or two devices (客厅卧室的灯)."""
+    result: list[tuple[int, int]] = []
+    beside = _beside(graph, words)[0] if graph.language.startswith("zh") else set()
+    at = 1
+    while at < len(words):
+        size = _sign(words[at:])
+        if size or at in marks or at in beside:
+            result.append((at, at + size))
+        at += max(1, size)
+    return [(left, right) for left, right in result if right < len(words)]
+
+
+def _beside(graph: Graph, words: Sequence[str]) -> tuple[set[int], set[int]]:
+    """Where a value of a list of things follows another of the same list, and where it would be cut in two."""
+    own = sorted(((slot, words_of(value.split(":")[0])) for slot, value in graph.values if slot in THINGS), key=_length)
+    beside, inside, at, last = set[int](), set[int](), 0, ""
+    while at < len(words):
+        slot, size = next(((slot, len(v)) for slot, v in own if v and list(words[at : at + len(v)]) == v), ("", 1))
+        if slot and slot == last:
+            beside.add(at)
+        inside.update(range(at + 1, at + size))
+        at, last = at + size, slot
+    return beside, inside
+
+
+def _length(value: tuple[str, list[str]]) -> int:
+    return -len(value[1])
+
+
+def _sequence(graph: Graph, words: Sequence[str], seams: Sequence[tuple[int, int]], worst: float) -> Things | None:
+    """One order after the other, each whole; in Mandarin what to do with things follows without a sign."""
+    verbs = _verbs(graph, words, seams)
+
+    def after(one: Match | None, begin: int, left: int) -> list[Match]:
+        """The orders from word `begin` on, after `one`; at most `left`."""
+        last = _second(graph, one, words[begin:], worst)
+        if last is not None:
+            return [last]
+        things = [(a - begin, b - begin) for a, b in seams if a > begin]
+        shared = _shared(graph, words[begin:], things, worst) if one is not None and things else None
+        if shared is not None or left == 1:
+            return shared[2] if shared is not None else []
+        for at, end in sorted((at, end) for at, end in (*seams, *verbs) if at > begin):
+            single = _second(graph, one, words[begin:at], worst)
+            inner = [(a - begin, b - begin) for a, b in seams if begin < a < at] if single is None else []
+            several = _shared(graph, words[begin:at], inner, worst) if inner else None
+            first = [single] if single is not None else several[2] if several is not None else []
+            following = after(first[-1], end, left - 1) if first else []
+            if following and ((at, end) in seams or all(map(_plain, (*first, following[0])))):
+                return [*first, *following]
+        return []
+
+    orders = after(None, 0, MOST) if seams or verbs else []
+    return (sum(order.cost for order in orders), len(words), orders) if orders else None
+
+
+def _verbs(graph: Graph, words: Sequence[str], seams: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Where a Mandarin sentence may go on with another verb."""
+    chinese = graph.language.startswith("zh")
+    return [(at, at) for at in range(2, len(words) - 1) if chinese and words[at] in VERBS and (at, at) not in seams]
+
+
+def _plain(order: Match) -> bool:
+    """Whether an order is, word for word, to do something with a thing."""
+    return order.cost == 0 and not order.slots.keys().isdisjoint(THINGS)
+
+
+def _shared(graph: Graph, words: Sequence[str], seams: Sequence[tuple[int, int]], worst: float) -> Things | None:
+    """Orders of things between all `seams` that share what stands before and after them: the cheapest way."""
+    best: Things | None = None
+    for begin, end in _cuts(graph, words, seams) if len(seams) < MOST else ():
+        orders: list[Match] = []
+        for some in _things(words, seams, begin, end):
+            order = _match(graph, some, worst)
+            if order is None or (orders and not _alike(orders[0], order)):
+                break
+            orders.append(order)
+        candidate = sum(order.cost for order in orders), end - begin, orders
+        if len(orders) == len(seams) + 1 and (best is None or candidate[:2] < best[:2]):
+            best = candidate
+    return best
+
+
+def _things(words: Sequence[str], seams: Sequence[tuple[int, int]], begin: int, end: int) -> list[list[str]]:
+    """The sentence with each of the things between `begin` and `end` alone."""
+    edges = [begin, *(edge for seam in seams for edge in seam), end]
+    return [[*words[:begin], *words[a:b], *words[end:]] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _contrary(orders: Sequence[Match]) -> bool:
+    """Whether the same thing shall be two ways: 开灯关灯 is a word, or a game, and no order."""
+    things = [{key: one.slots.get(key) for key in THINGS} for one in orders if one.intent.startswith("turn")]
+    return any(thing in things[:i] for i, thing in enumerate(things))
+
+
+def _second(graph: Graph, one: Match | None, words: Sequence[str], worst: float) -> Match | None:
+    """The order after `one`; of that one's thing, where it says "it", or in Mandarin only what to do."""
+    if one is None:
+        return _match(graph, words, worst)
     words = [word for word in words[_sign(words) :] if word not in ALSO]
     two = _match(graph, words, worst)
-    if two is not None or not one.slots.keys() & {"area", "name"}:
+    if two is not None or one.slots.keys().isdisjoint(THINGS):
         return two
     chinese = graph.language.startswith("zh")
     thing = words_of(f"{one.slots.get('area', '')} {one.slots.get('name', '')}")
@@ -101,7 +245,7 @@ def _second(graph: Graph, one: Match, words: list[str], worst: float) -> Match |
     elif chinese and words:
         words = [*thing, *words]
     two = _match(graph, words, worst)
-    same = two is not None and all(two.slots.get(key) == one.slots.get(key) for key in ("area", "name"))
+    same = two is not None and all(two.slots.get(key) == one.slots.get(key) for key in THINGS)
     return two if same else None
 
 
@@ -139,10 +283,13 @@ def _corrected(graph: Graph, before: str, after: str, worst: float) -> list[Matc
     return best if len(best) == 1 else []
 
 
-def _cuts(count: int, left: int, right: int) -> list[tuple[int, int]]:
-    """Where the first of two things may begin and the second end, the sign between them from `left` to `right`."""
-    near = [(b, e) for b in range(max(0, left - THING), left) for e in range(right + 1, min(count, right + THING) + 1)]
-    return [*near, (0, count)]
+def _cuts(graph: Graph, words: Sequence[str], seams: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Where the first of several things may begin and the last end, `seams` between them; no name is cut in two."""
+    left, right = seams[0][0], seams[-1][1]
+    inside = _beside(graph, words)[1]
+    begins = [at for at in range(max(0, left - THING), left) if at not in inside]
+    ends = [at for at in range(right + 1, min(len(words), right + THING) + 1) if at not in inside]
+    return [(begin, end) for begin in begins for end in ends]
 
 
 def _match(graph: Graph, words: Sequence[str], worst: float) -> Match | None:
