@@ -91,16 +91,17 @@ def unknown(graph: Graph, text: str, lists: frozenset[str]) -> tuple[str, ...]:
             if _match(graph, words[:at], 0.25) is None:
                 continue
             rests = (words[end:], [*words[:at], *words[end:]])  # of 关窗户 alone is too little known
-            other = next((found for rest in rests if (found := near(graph, " ".join(rest), lists))), None)
+            others = (near(graph, " ".join(rest), lists) for rest in rests)
+            other = next((one for one in others if one is not None), None)
             if other is not None and (not best or len(other.unknown) < len(best)):
                 best = other.unknown
         cuts = _cuts(graph, words, seams) if seams else []
         for begin, last in sorted(cuts, key=lambda cut: cut[1] - cut[0]):  # the shortest things first
             things = [" ".join(some) for some in _things(words, seams, begin, last)]
             strange = [some for some in things if match(graph, some) is None]
-            others = [near(graph, some, lists) for some in strange] if len(strange) < len(things) else []
-            found = tuple(word for other in others if other is not None for word in other.unknown)
-            if found and None not in others:
+            nearest = [near(graph, some, lists) for some in strange] if len(strange) < len(things) else []
+            found = tuple(word for one in nearest if one is not None for word in one.unknown)
+            if found and None not in nearest:
                 best = found if not best or len(found) < len(best) else best
                 break
     return best[1:] if len(best) > 2 and best[0] in VERBS else best
