@@ -48,11 +48,11 @@ def reason(text: str, language: str, rooms: Sequence[str] = ()) -> tuple[str, st
     """
     plain = text.strip().replace("’", "'")
     before, after = _patterns(language_of(language), tuple(rooms))
-    found = before.match(plain)
-    if found:
-        return (found["room"] or "").lower(), plain[found.end() :]
-    found = after.search(plain)
-    return ((found["room"] or "").lower(), plain[: found.start()]) if found else ("", text)
+    result = before.match(plain)
+    if result:
+        return (result["room"] or "").lower(), plain[result.end() :]
+    result = after.search(plain)
+    return ((result["room"] or "").lower(), plain[: result.start()]) if result else ("", text)
 
 
 @lru_cache(maxsize=16)

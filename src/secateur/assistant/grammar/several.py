@@ -74,9 +74,9 @@ def _joined(graph: Graph, text: str, worst: float) -> list[Match]:
     words, seams = _parted(graph, text)
     if len(words) > LONGEST or (words and words[-1] == "?"):
         return []
-    found = [_sequence(graph, words, seams, worst)]
-    found += [_shared(graph, words, some, worst) for some in {tuple(seams), tuple(seams[:1])} if some]
-    best = min((one for one in found if one is not None), key=lambda one: one[:2], default=None)
+    ways = [_sequence(graph, words, seams, worst)]
+    ways += [_shared(graph, words, some, worst) for some in {tuple(seams), tuple(seams[:1])} if some]
+    best = min((one for one in ways if one is not None), key=lambda one: one[:2], default=None)
     return best[2] if best is not None and not _contrary(best[2]) else []
 
 
@@ -100,9 +100,9 @@ def unknown(graph: Graph, text: str, lists: frozenset[str]) -> tuple[str, ...]:
             things = [" ".join(some) for some in _things(words, seams, begin, last)]
             strange = [some for some in things if match(graph, some) is None]
             nearest = [near(graph, some, lists) for some in strange] if len(strange) < len(things) else []
-            found = tuple(word for one in nearest if one is not None for word in one.unknown)
-            if found and None not in nearest:
-                best = found if not best or len(found) < len(best) else best
+            named = tuple(word for one in nearest if one is not None for word in one.unknown)
+            if named and None not in nearest:
+                best = named if not best or len(named) < len(best) else best
                 break
     return best[1:] if len(best) > 2 and best[0] in VERBS else best
 
