@@ -88,7 +88,10 @@ def test_digits_keep_their_length(number: str) -> None:
         ("重5kg", "重五公斤"), ("一千五", "1500"), ("一万二", "12000"),
         ("时速120km/h", "时速一百二十公里每小时"), ("3块2毛5", "三块二毛五"),
         ("气温-3℃", "气温零下三摄氏度"), ("2²", "二的平方"), ("100%", "百分百"), ("效果顯著", "效果显著"),
-        ("譯著", "译著"),
+        ("譯著", "译著"), ("9:30-11:00", "九点半到十一点"), ("10:45-12:15", "十点三刻到十二点一刻"),
+        ("20°C~25°C", "二十到二十五摄氏度"), ("3km-5km", "三到五公里"), ("廿四节气", "二十四节气"), ("卅年", "三十年"),
+        ("¥1,200.50", "一千二百元五角"), ("(021)6543-2100", "零二一六五四三二幺零零"), ("3x5", "三乘五"),
+        (">100", "大于一百"), ("≈3", "约等于三"), ("+3.2%", "正百分之三点二"),
     ],
 )  # fmt: skip
 def test_what_is_equally_right_is_the_same(one: str, other: str) -> None:
@@ -96,6 +99,16 @@ def test_what_is_equally_right_is_the_same(one: str, other: str) -> None:
     assert compared(one).replace(" ", "") == compared(other).replace(" ", "")
 
 
-@pytest.mark.parametrize(("one", "other"), [("二手", "两手"), ("瞭望", "了望"), ("他", "她"), ("一次", "两次")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("二手", "两手"),
+        ("瞭望", "了望"),
+        ("五卅运动", "五三十运动"),
+        ("俩人", "两个人"),
+        ("他", "她"),
+        ("一次", "两次"),
+    ],
+)
 def test_what_is_said_differently_stays_different(one: str, other: str) -> None:
     assert joined(one) != joined(other)

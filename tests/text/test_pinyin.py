@@ -133,6 +133,7 @@ def test_most_polyphones_are_read_by_their_context() -> None:
     ("text", "dictionary", "spoken"),
     [
         ("一个", "yi1 ge4", "yi2 ge4"), ("一天", "yi1 tian1", "yi4 tian1"), ("第一", "di4 yi1", "di4 yi1"),
+        ("看一看", "kan4 yi1 kan4", "kan4 yi5 kan4"), ("好不好", "hao3 bu4 hao3", "hao3 bu5 hao3"),
         ("一月一日", "yi1 yue4 yi1 ri4", "yi1 yue4 yi1 ri4"), ("不是", "bu4 shi4", "bu2 shi4"),
         ("不行", "bu4 xing2", "bu4 xing2"), ("你好", "ni3 hao3", "ni2 hao3"),
         ("展览馆", "zhan3 lan3 guan3", "zhan2 lan2 guan3"), ("朋友", "peng2 you3", "peng2 you3"),

@@ -114,7 +114,8 @@ _WON = re.compile(
 )
 _LEADING = re.compile(r"(?<![\d.:/A-Za-z-])0\d+(?![\d.:/年月日点-])")
 _ZEROS = re.compile(r"(?<![\d.])(\d+\.\d*0)(?=元|块|美元|港元)")
-_TIMES = re.compile(rf"(?<![\d.])({_N})\s*[*×]\s*({_N})(?![\d.])")
+_TIMES = re.compile(rf"(?<![\d.A-Za-z])({_N})(?:\s*[*×]\s*|(?<!0)[xX])({_N})(?![\d.A-Za-z])")
+_COMPARED = re.compile(r"([<>≈])\s*(?=-?\d)")
 _SQUARE = re.compile(r"(?<=\d)\s*(k|c|d|m)?m\s*(?:\^?([23])|([²³]))(?![A-Za-z0-9])")
 _LENGTHS = {"k": "公里", "c": "厘米", "d": "分米", "m": "毫米", "": "米"}
 _EACH = {"kg": "公斤", "m2": "平方米"}
@@ -131,7 +132,7 @@ _FLAT = re.compile(r"(?<![\d.])(\d)([室房])(\d)厅(?:(\d)卫)?")
 _CRAFT = re.compile(
     r"(?<=[歼轰运直苏图])-(?=\d)|(?:(?<=东风)|(?<=长征)|(?<=巨浪)|(?<=鹰击)|(?<=红旗)|(?<=米格)|(?<=波音)|(?<=空客)|(?<=神舟))-(?=\d)"
 )
-_AREA_CODE = re.compile(r"[(（](0\d{2,3})[)）]\s*(\d{7,8})(?!\d)")
+_AREA_CODE = re.compile(r"[(（](0\d{2,3})[)）]\s*(\d{3,4})-?(\d{4})(?!\d)")
 _KNOWN_BY = re.compile(
     r"(?<![\d.])(\d{3})(?=事件|大促|晚会|工作制|购物节|国道|省道|胶水|安全卫士|医院)|(?<![\d.])(11[0249]|12[02])(?=报警|急救|火警|消防|指挥中心|接警|出警|电话)"
     r"|(?<![\d.])(985|211)(?=[、和与及/]?(?:985|211)?(?:高校|大学|院校|工程|毕业))"
@@ -171,7 +172,8 @@ RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
     (_PLATE, lambda m: ""),
     (_HOLIDAY, lambda m: by_digit(m[1])),
     (_SINCE, lambda m: m[1] + by_digit(m[2])),
-    (_AREA_CODE, lambda m: by_digit(m[1] + m[2])),
+    (_AREA_CODE, lambda m: by_digit(m[1] + m[2] + m[3])),
+    (_COMPARED, lambda m: {">": "大于", "<": "小于", "≈": "约等于"}[m[1]]),
     (_DOTTED, lambda m: f"{by_digit(m[1])}年{cardinal(m[2])}月{cardinal(m[3])}日"),
     (_ADDRESS, lambda m: by_digit(m[0])),
     (_CRAFT, lambda m: ""),
@@ -243,7 +245,7 @@ _FINANCIAL = re.compile(  # a name may have one of them, or 陆陆续续
 _ONE = re.compile(f"幺(?=[{DIGITS}幺])|(?<=[{DIGITS}幺])幺")
 _SECOND_PERCENT = re.compile(f"(百分之[{NUMERALS}]+(?:到|至))(?!百分之)(?=[{NUMERALS}])")
 _TWO_WITHIN = re.compile("(?<=[千万亿零])两(?=[百千])")
-_MINUS_PERCENT = re.compile(f"负百分之(?=[{NUMERALS}])")
+_MINUS_PERCENT = re.compile(f"([负正])百分之(?=[{NUMERALS}])")
 _HUNDRED_PERCENT = re.compile("百分之?百(?!分)")
 # Cut short where a numeral ends: 一千五 is 一千五百, 一百一 is 一百一十.
 _CUT_SHORT = re.compile(f"(?<=[一二两三四五六七八九])([百千万亿])([一二两三四五六七八九])(?![{NUMERALS}半多几分来])")
@@ -253,6 +255,12 @@ _PER = re.compile(f"([{NUMERALS}]+)(公里|千米|米|转|升|次|元|帧)每(�
 _KILO = re.compile(f"(?<=[{NUMERALS}])千([克米])")
 _MAO = re.compile("(?<=[块元])二(?=[毛角])")
 _POWERS = re.compile("的(平|立)方(?!公?[米里]|厘米|英)")
+_OLD_TENS = re.compile("(?<!五)[廿卅](?=[一二三四五六七八九年日天号岁多余]|$)")  # not 五卅
+_TENTHS_OF_YUAN = re.compile(
+    f"(?<=[{NUMERALS}])元([一两二三四五六七八九])角(?:([一二三四五六七八九])分)?(?![{NUMERALS}])"
+)
+_PAST_HOUR = re.compile(f"(?<=[{NUMERALS}]点)(三十|十五|四十五)(?:分(?!之)|(?![{NUMERALS}分万亿]))")
+_SAME_UNIT = re.compile(f"([{NUMERALS}])([^{NUMERALS}到刻半]{{1,3}})到([负{NUMERALS}]+)(?=\\2)")
 _TWO_GREAT = re.compile(f"(?<![{NUMERALS}第初])二(?=[百千万亿])")
 
 
@@ -298,7 +306,7 @@ def one_reading(text: str) -> str:
     """
     text = _LETTERS.sub(r"\1二\2", text)
     text = _FINANCIAL.sub(lambda m: m[0].translate(_GREAT), text)
-    text = _MINUS_PERCENT.sub("百分之负", text)
+    text = _MINUS_PERCENT.sub(r"百分之\1", text)
     text = _HUNDRED_PERCENT.sub("百分之一百", _TWO_WITHIN.sub("二", text))
     return _TWO_GREAT.sub("两", _SECOND_PERCENT.sub(r"\1百分之", _ONE.sub("一", text)))
 
@@ -308,7 +316,13 @@ def one_number(text: str) -> str:
 
     >>> one_number("一千五"), one_number("八十公里每小时"), one_number("零下三摄氏度"), one_number("二的平方")
     ('一千五百', '每小时八十公里', '负三摄氏度', '二的二次方')
+    >>> one_number("九点三十分"), one_number("八点十五"), one_number("三度到五度")
+    ('九点半', '八点一刻', '三到五度')
     """
+    text = _OLD_TENS.sub(lambda m: "二十" if m[0] == "廿" else "三十", text)
+    text = _TENTHS_OF_YUAN.sub(r"点\1\2元", text)
+    text = _PAST_HOUR.sub(lambda m: {"三十": "半", "十五": "一刻", "四十五": "三刻"}[m[1]], text)
+    text = _SAME_UNIT.sub(r"\1到\3", text)
     text = _CUT_SHORT.sub(lambda m: m[1] + m[2] + _NEXT[m[1]], text)
     text = _POWERS.sub(lambda m: f"的{'二' if m[1] == '平' else '三'}次方", _BELOW_ZERO.sub("负", text))
     text = _KILO.sub(lambda m: {"克": "公斤", "米": "公里"}[m[1]], text)

@@ -17,7 +17,8 @@ def _words(text: str) -> list[str]:
 
 
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
-ONES = {word: i for i, word in enumerate(_words("zero one two three four five six seven eight nine"))}
+_ONES = _words("zero one two three four five six seven eight nine")
+ONES = {**{word: i for i, word in enumerate(_ONES)}, "nought": 0, "naught": 0}
 _TEENS = _words("ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen")
 TEENS = {word: 10 + i for i, word in enumerate(_TEENS)}
 TENS = {word: 10 * i for i, word in enumerate(_words(_TENS), 2)}
@@ -36,15 +37,20 @@ _UNITS = re.compile(
 )
 _NUMBERED = frozenset(
     _words(
-        "chapter page room number flight channel level version grade platform gate step part section unit highway "
+        "foot chapter page room number flight channel level version grade platform gate step part section unit highway "
         "route bus line season episode volume track lane exit figure table question lesson"
     )
 )
 _CLOCK = frozenset(_words("at by until till around before after about from it's"))
 _MONTHS = _words("january february march april may june july august september october november december")
 _STAYING = (("fifty", "fifty"), ("twenty", "four", "seven"), ("nine", "eleven"))
+_PRICE = re.compile(  # ten dollars fifty; not five pounds ten ounces
+    r"(?<![\d.])(\d+) (dollars?|pounds?|euros?) (\d\d)(?=$|[.,;!?]| (?:each|a|an|per|please|for)\b)"
+)
+_SIGN = {"d": "$", "p": "£", "e": "€"}
 _SPANS = frozenset(_words("timer break delay pause clip video rule countdown ad window"))  # a twenty second timer
 _DIGITS = {**{word: str(value) for word, value in ONES.items()}, "oh": "0", "o": "0"}
+_TIMES = {"double": 2, "triple": 3, "treble": 3}  # double seven three: 773
 _COUNTING = {**ONES, **TEENS, **TENS}
 _TOKEN = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?|[^A-Za-z]+")
 
@@ -66,13 +72,20 @@ def english_numbers(text: str) -> str:
             at += 1
             continue
         before = words[at - 1][1] if at and _joined(tokens, words, at) else ""
+        if before == "the" and at > 1 and words[at - 2][1] in _MONTHS:
+            before = words[at - 2][1]  # march the third
         after = [word for _, word in words[at + size : at + size + 2]]
         written, used = _written([word for _, word in words[at : at + size]], before, " ".join(after))
         if written is not None:
             first, last = words[at][0], words[at + used - 1][0]
             tokens[first : last + 1] = [written, *[""] * (last - first)]
         at += max(used, 1)
-    return re.sub(r"(?<=\d) per ?cent\b", "%", "".join(tokens))
+    return _PRICE.sub(_price, re.sub(r"(?<=\d) per ?cent\b", "%", "".join(tokens)))
+
+
+def _price(m: re.Match[str]) -> str:
+    """`4 pounds 50`: 50 what, does not say it."""
+    return f"{_SIGN[m[2][0].lower()]}{m[1]}.{m[3]}"
 
 
 def _joined(tokens: list[str], words: list[tuple[int, str]], at: int) -> bool:
@@ -85,6 +98,9 @@ def _run(tokens: list[str], words: list[tuple[int, str]], at: int) -> int:
     word = words[at][1]
     sign = word in ("minus", "negative")
     article = word == "a" and at + 1 < len(words) and words[at + 1][1] in LARGE
+    digits = _digits_from(words, at)
+    if digits and (word in _TIMES or digits >= 4):
+        return digits
     if not (sign or article or word in _COUNTING or word in ORDINALS or word == "point"):
         return 0
     size, last = 1, word
@@ -92,6 +108,12 @@ def _run(tokens: list[str], words: list[tuple[int, str]], at: int) -> int:
         here = words[at + size][1]
         following = words[at + size + 1][1] if at + size + 1 < len(words) else ""
         counts = here in _COUNTING or here in ORDINALS or (here in LARGE and last not in ("minus", "negative"))
+        counts |= (
+            here in _TIMES
+            and _digits_from(words, at + size) > 1
+            and all(w in _DIGITS for _, w in words[at : at + size])
+        )
+        counts |= last in _TIMES and here in _DIGITS
         counts |= here in ("oh", "o") and last in _COUNTING and following in _DIGITS
         counts |= here == "point" and following in _DIGITS
         counts |= here in DECADES and last in TEENS
@@ -100,6 +122,31 @@ def _run(tokens: list[str], words: list[tuple[int, str]], at: int) -> int:
             break
         size, last = size + 1, here
     return 0 if size == 1 and (sign or article or word == "point") else size
+
+
+def _digits_from(words: list[tuple[int, str]], at: int) -> int:
+    """How many words from `at` on are digits said one by one, a doubled one for two; 0 for fewer than three digits that
+    begin with an "oh" or a double."""
+    size = count = 0
+    if words[at][1] not in _TIMES and words[at][1] not in ("oh", "o"):
+        return 0
+    while at + size < len(words):
+        times = _TIMES.get(words[at + size][1], 0)
+        if at + size + (times > 0) >= len(words) or words[at + size + (times > 0)][1] not in _DIGITS:
+            break
+        size, count = size + 1 + (times > 0), count + max(1, times)
+    return size if count >= 3 else 0
+
+
+def _spelled(run: list[str]) -> str:
+    """The digits of a run of them; empty where it has anything else."""
+    result, times = "", 1
+    for word in run:
+        if word not in _DIGITS and word not in _TIMES:
+            return ""
+        result += times * _DIGITS.get(word, "")
+        times = _TIMES.get(word, 1)
+    return result
 
 
 def _written(run: list[str], before: str, after: str) -> tuple[str | None, int]:
@@ -116,11 +163,11 @@ def _written(run: list[str], before: str, after: str) -> tuple[str | None, int]:
     if run[-1] in ORDINALS:
         written = _ordinal(run, before, after)
         return (sign + written if written else None), size
-    if len(run) >= 3 and all(word in _DIGITS for word in run):
-        return sign + "".join(_DIGITS[word] for word in run), size
     clock = _clock(run)
     if clock and (before in _CLOCK or re.match(r"[ap]\.? ?m\b", after)):
         return clock, size
+    if len(_spelled(run)) >= 3:
+        return sign + _spelled(run), size
     year = _year(run)
     if year and not _UNITS.match(after):
         return year, size

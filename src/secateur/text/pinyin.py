@@ -7,7 +7,8 @@ what neighbours or a surname decide by `polyphones`.
 Tones are the dictionary's, one for a character in one reading: 一 is yi1 and 不 bu4 anywhere. Only particles (的 地
 得 着 了 吗 呢 吧 ...), the suffixes 们, 子 and 么, and doubled names of kin have the neutral tone; every other syllable
 has its full tone (朋友 peng2 you3). With `tones="spoken"` they are as they sound beside each other: 一 and
-不 before a fourth tone rise, 一 before others falls, and a third tone before another rises.
+不 before a fourth tone rise, 一 before others falls, both are neutral within 看一看 and 好不好, and a third tone
+before another rises.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any, Literal
 from ..base.extras import require
 from .chinese import EXTRA, HAN
 from .polyphone_model import read_by_model
-from .polyphones import FULL_ZI, PHRASES, SELDOM, SURNAMES, beside, has_rules, surname
+from .polyphones import FULL_ZI, PHRASES, SELDOM, SURNAMES, beside, has_rules, places, surname
 
 INITIALS = ("zh", "ch", "sh", *"bpmfdtnlgkhjqxrzcsyw")
 NEUTRAL = 5
@@ -145,6 +146,8 @@ def spoken_tones(text: str, sounds: Sequence[Syllable]) -> list[Syllable]:
         counts = last in tuple(NUMBERED) or text[i + 1] in DIGITS + "月号日"
         if character == "一" and result[i].sound == "yi" and after != NEUTRAL and not counts:
             result[i] = replace(result[i], tone=2 if after == 4 else 4)
+        if character in "一不" and last == text[i + 1] and not counts:  # 看一看, 好不好
+            result[i] = replace(result[i], tone=NEUTRAL)
     for first, end in _words_at(text):
         for i in range(first, end - 1):
             if result[i].tone == 3 and sounds[i + 1].tone == 3:
@@ -191,7 +194,9 @@ def _read(run: str, polyphones: Polyphones) -> Iterator[str]:
     cut, phrases, lazy = _tools()
     read = read_by_model(run) if polyphones == "model" else None
     at = 0
-    for word, flag in cut(run):
+    words = [(one.word, one.flag) for one in cut(run)]
+    named = places(run, [len(word) for word, _ in words])
+    for word, flag in words:
         single = READINGS.get((word, flag))
         own = PHRASES.get(word)
         names = [single] if single is not None else own.split() if own else lazy([word] if word in phrases else word)
@@ -211,7 +216,7 @@ def _read(run: str, polyphones: Polyphones) -> Iterator[str]:
                 ]
             if not own:
                 names = _known_within(word, names, single=word not in phrases or len(word) < 4)
-        yield from names
+        yield from (named.get(at + i, name) for i, name in enumerate(names))
         at += len(word)
 
 

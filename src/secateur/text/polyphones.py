@@ -9,7 +9,9 @@ Rules are tried in order; the first whose neighbours fit gives the reading. Read
 from __future__ import annotations
 
 import functools
+import itertools
 import re
+from collections.abc import Sequence
 
 _COUNTS = "一二三四五六七八九十百千万几两这那每哪半数"
 _PEOPLE = "(?:[我你他她它咱您谁]们?|妈妈|爸爸|老师|大家)"
@@ -56,7 +58,14 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "着": (("(?:睡|找|点|猜|够|碰|遇|逮|抓|睡[不得]|找[不得]|够[不得]|用[不得]|犯[不得])$", "(?:$|了|吗|吧)", "zhao2"), ),
     "了": (("不得$", "(?!了)", "liao3"), ("[\u4e00-\u9fff]不$", "(?:$|[你我他她它吗的啊呢吧]|多久|多少|那么|这么)", "liao3"),
           ("[受办吃拿做去来管用忘写走跑卖买]得$", "", "liao3")),
-    "地": (("(?:[使用费卯]劲|个劲|尽情|放声|可劲)$", "(?![上下里面方球铁区])", "de5"), ("(.)\\1$", "(?!上|下|里|面|方|球|铁|区)", "de5"), ),
+    "地": (("(..)\\1$", "", "de5"), ("(?:[块片亩寸]|扫|拖|擦|种|耕|占|荒)$", "", "di4"), ("(?:[使用费卯]劲|个劲|尽情|放声|可劲)$", "(?![上下里面方球铁区])", "de5"), ("(.)\\1$", "(?!上|下|里|面|方|球|铁|区)", "de5"), ),
+    "卡": (
+        ("(?:电脑|手机|系统|网络?|游戏|画面|视频|屏幕|程序|软件|页面)(?:又|总|老|太|好|有点|突然|一直|都)?$", "", "ka3"),
+        ("(?:的|张|行|这|那|信用|饭|公交|会员|身份|门禁|交通)$", "", "ka3"),
+        ("", "(?:住|在|脖子|壳|着(?!片)|进|不[进上])", "qia3"),
+    ),
+    "卜": (("萝$", "", "bo5"), ("", "", "bu3")),
+    "血": (("点儿?$", "", "xie3"), ),
     "倒": (("(?:树|墙|车|房子|杯子|摔|跌|晕|绊|推|撞|压|累|吓|滑|吹|被)$", "(?:$|了|下|塌|闭|地|在)", "dao3"), ),
     "背": (("", "(?:书包|(?:着(?:书|孩子|包|吉他|枪|行李|一)|上行李|起|包|负|带))", "bei1"), ),
     "切": (("", "(?:菜|西瓜|肉|水果|蛋糕|面包|开|片|丝|丁|断|割|碎|葱|土豆)", "qie1"), ),
@@ -94,6 +103,14 @@ FULL_ZI = frozenset(
     "男女父母王太皇公君才弟学游浪赤孝逆天臣夫世长次幼庶嫡养义亲之贵骄士诸孔孟老庄荀墨曾朱非谷生"
     "电原分粒离质中光量因核精卵孢瓜莲松鱼棋利"
 )
+# Names of places and of antiquity that words and their parts do not give away, where they stand as words.
+PLACES = {
+    "单县": "shan4 xian4", "洪洞": "hong2 tong2", "涡阳": "guo1 yang2", "乐亭": "lao4 ting2", "乐陵": "lao4 ling2",
+    "浚县": "xun4 xian4", "筠连": "jun1 lian2", "宕昌": "tan4 chang1", "天台县": "tian1 tai1 xian4", "天台山": "tian1 tai1 shan1",
+    "华阴": "hua4 yin1", "华县": "hua4 xian4", "解州": "hai4 zhou1", "什邡": "shi2 fang1", "会稽": "kuai4 ji1", "曲靖": "qu3 jing4",
+    "高句丽": "gao1 gou1 li2", "尉氏": "wei4 shi4", "召公": "shao4 gong1", "台州": "tai1 zhou1", "六合区": "lu4 he2 qu1",
+    "任县": "ren2 xian4", "叶公": "ye4 gong1", "长子县": "zhang3 zi3 xian4", "盖叫天": "gai4 jiao4 tian1", "卜算子": "bu3 suan4 zi3",
+}  # fmt: skip
 SURNAMES = {
     "单": "shan4", "仇": "qiu2", "查": "zha1", "解": "xie4", "曾": "zeng1", "任": "ren2", "朴": "piao2", "区": "ou1",
     "华": "hua4", "盖": "ge3", "缪": "miao4", "翟": "zhai2", "乐": "yue4", "员": "yun4", "葛": "ge3", "召": "shao4",
@@ -103,9 +120,25 @@ SURNAMES = {
 }  # fmt: skip
 # Beside a title these would be read as a surname where they are something else.
 SELDOM = frozenset("区折种那过应相占黑都宁燕乐华祭")
+_PLACE = re.compile("|".join(sorted(PLACES, key=len, reverse=True)))
 _TITLE = re.compile(
     "先生|女士|小姐|老师|教授|医生|大夫|经理|总裁|主任|同学|局长|市长|书记|校长|院长|律师|师傅|阿姨|叔叔|爷爷|奶奶|某|氏"
 )
+
+
+def places(run: str, words: Sequence[int]) -> dict[int, str]:
+    """Readings of `PLACES` in `run`, by character, where they begin and end with `words` (their lengths).
+
+    >>> places("去单县", [1, 1, 1]), places("简单县城", [2, 2])
+    ({1: 'shan4', 2: 'xian4'}, {})
+    """
+    borders = {0, *itertools.accumulate(words)}
+    result: dict[int, str] = {}
+    for name in _PLACE.finditer(run):
+        ends = name.end() in borders or len(name[0]) > 2 or run[name.end()] in "县市区"
+        if name.start() in borders and ends:
+            result |= enumerate(PLACES[name[0]].split(), name.start())
+    return result
 
 
 @functools.cache
@@ -139,5 +172,6 @@ def surname(text: str, at: int, name: bool) -> str | None:
     read = SURNAMES.get(text[at])
     if read is None:
         return None
-    titled = text[at] not in SELDOM and _TITLE.match(text, at + 1) is not None
+    seldom = SELDOM if at else SELDOM - frozenset("区华燕乐")  # 区先生 is one at the begin, in 小区先生 there is none
+    titled = text[at] not in seldom and _TITLE.match(text, at + 1) is not None
     return read if name or titled or text[max(0, at - 1) : at] == "姓" else None
