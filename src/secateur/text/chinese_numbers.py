@@ -80,7 +80,7 @@ _HOTLINE = re.compile(
 )
 _IDENTITY = re.compile(r"(?<![\d.])(\d{17}[\dXx]|\d{11,})(?![\d.元块人个])")
 _ROOM = re.compile(r"(?<![\d.第])(\d{3,4})(?=号?(?:房间|房|室|教室|宿舍|包间|包厢|病房|办公室|会议室|寝室))")
-_UNIT = re.compile(r"((?:单元|号楼|栋|幢))(\d{3,4})(?!\d|[层楼户人个])")
+_UNIT = re.compile(r"((?:单元|楼|栋|幢))(\d{3,4})(?!\d|[层楼户人个平米元块多万])")
 _BUS = re.compile(r"(?<![\d.])(\d{3})(?=路(?:公交|车|公共|电车|$))")
 _MODEL = re.compile(r"(?<![A-Za-z])([A-Za-z]{1,6}-?)(\d{3,})(?![\d.]|\s*[万亿元])")
 _PLANE = re.compile(r"(?<=波音|空客)(\d{3})")
@@ -242,7 +242,7 @@ _GREAT = str.maketrans("壹贰貳叁參肆伍陆陸柒捌玖拾佰仟萬億", "�
 _FINANCIAL = re.compile(  # a name may have one of them, or 陆陆续续
     "(?=[伍陆拾零]*[壹贰貳叁參肆柒捌玖佰仟])[壹贰貳叁參肆伍陆陸柒捌玖拾佰仟零]{2,}[萬億万亿]?"
 )
-_ONE = re.compile(f"幺(?=[{DIGITS}幺])|(?<=[{DIGITS}幺])幺")
+_ONE = re.compile(f"幺(?=点?[{DIGITS}幺])|(?<=[{DIGITS}幺])幺|(?<=[{DIGITS}幺]点)幺")
 _SECOND_PERCENT = re.compile(f"(百分之[{NUMERALS}]+(?:到|至))(?!百分之)(?=[{NUMERALS}])")
 _TWO_WITHIN = re.compile("(?<=[千万亿零])两(?=[百千])")
 _MINUS_PERCENT = re.compile(f"([负正])百分之(?=[{NUMERALS}])")
@@ -260,6 +260,7 @@ _TENTHS_OF_YUAN = re.compile(
     f"(?<=[{NUMERALS}])元([一两二三四五六七八九])角(?:([一二三四五六七八九])分)?(?![{NUMERALS}])"
 )
 _PAST_HOUR = re.compile(f"(?<=[{NUMERALS}]点)(三十|十五|四十五)(?:分(?!之)|(?![{NUMERALS}分万亿]))")
+_NO_TENS = re.compile("(?<=分)零(?=[一二三四五六七八九]秒)")
 _SAME_UNIT = re.compile(f"([{NUMERALS}])([^{NUMERALS}到刻半]{{1,3}})到([负{NUMERALS}]+)(?=\\2)")
 _TWO_GREAT = re.compile(f"(?<![{NUMERALS}第初])二(?=[百千万亿])")
 
@@ -322,6 +323,7 @@ def one_number(text: str) -> str:
     text = _OLD_TENS.sub(lambda m: "二十" if m[0] == "廿" else "三十", text)
     text = _TENTHS_OF_YUAN.sub(r"点\1\2元", text)
     text = _PAST_HOUR.sub(lambda m: {"三十": "半", "十五": "一刻", "四十五": "三刻"}[m[1]], text)
+    text = _NO_TENS.sub("", text)
     text = _SAME_UNIT.sub(r"\1到\3", text)
     text = _CUT_SHORT.sub(lambda m: m[1] + m[2] + _NEXT[m[1]], text)
     text = _POWERS.sub(lambda m: f"的{'二' if m[1] == '平' else '三'}次方", _BELOW_ZERO.sub("负", text))

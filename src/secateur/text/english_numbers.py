@@ -37,7 +37,8 @@ _UNITS = re.compile(
 )
 _NUMBERED = frozenset(
     _words(
-        "foot chapter page room number flight channel level version grade platform gate step part section unit highway "
+        "foot chapter page room extension verse act scene article row seat ward zone sector phase stage flat terminal "
+        "number flight channel level version grade platform gate step part section unit highway "
         "route bus line season episode volume track lane exit figure table question lesson"
     )
 )
@@ -74,6 +75,8 @@ def english_numbers(text: str) -> str:
         before = words[at - 1][1] if at and _joined(tokens, words, at) else ""
         if before == "the" and at > 1 and words[at - 2][1] in _MONTHS:
             before = words[at - 2][1]  # march the third
+        elif before in ("by", "to") and at > 1 and tokens[words[at - 2][0]].isdigit():
+            before = "number"  # 16 by 9
         after = [word for _, word in words[at + size : at + size + 2]]
         written, used = _written([word for _, word in words[at : at + size]], before, " ".join(after))
         if written is not None:
@@ -98,9 +101,9 @@ def _run(tokens: list[str], words: list[tuple[int, str]], at: int) -> int:
     word = words[at][1]
     sign = word in ("minus", "negative")
     article = word == "a" and at + 1 < len(words) and words[at + 1][1] in LARGE
-    digits = _digits_from(words, at)
-    if digits and (word in _TIMES or digits >= 4):
-        return digits
+    spelled = _digits_from(tokens, words, at)
+    if spelled and (word in _TIMES or spelled >= 4):
+        return spelled
     if not (sign or article or word in _COUNTING or word in ORDINALS or word == "point"):
         return 0
     size, last = 1, word
@@ -108,13 +111,9 @@ def _run(tokens: list[str], words: list[tuple[int, str]], at: int) -> int:
         here = words[at + size][1]
         following = words[at + size + 1][1] if at + size + 1 < len(words) else ""
         counts = here in _COUNTING or here in ORDINALS or (here in LARGE and last not in ("minus", "negative"))
-        counts |= (
-            here in _TIMES
-            and _digits_from(words, at + size) > 1
-            and all(w in _DIGITS for _, w in words[at : at + size])
-        )
-        counts |= last in _TIMES and here in _DIGITS
-        counts |= here in ("oh", "o") and last in _COUNTING and following in _DIGITS
+        digits = all(other in _DIGITS or other in _TIMES for _, other in words[at : at + size])
+        counts |= digits and ((here in _TIMES and following in _DIGITS) or (last in _TIMES and here in _DIGITS))
+        counts |= here in ("oh", "o") and (last == "point" or (last in _COUNTING and following in _DIGITS))
         counts |= here == "point" and following in _DIGITS
         counts |= here in DECADES and last in TEENS
         counts |= here == "and" and last in LARGE and (following in _COUNTING or following in ORDINALS)
@@ -124,18 +123,15 @@ def _run(tokens: list[str], words: list[tuple[int, str]], at: int) -> int:
     return 0 if size == 1 and (sign or article or word == "point") else size
 
 
-def _digits_from(words: list[tuple[int, str]], at: int) -> int:
+def _digits_from(tokens: list[str], words: list[tuple[int, str]], at: int) -> int:
     """How many words from `at` on are digits said one by one, a doubled one for two; 0 for fewer than three digits that
     begin with an "oh" or a double."""
-    size = count = 0
-    if words[at][1] not in _TIMES and words[at][1] not in ("oh", "o"):
-        return 0
-    while at + size < len(words):
-        times = _TIMES.get(words[at + size][1], 0)
-        if at + size + (times > 0) >= len(words) or words[at + size + (times > 0)][1] not in _DIGITS:
-            break
-        size, count = size + 1 + (times > 0), count + max(1, times)
-    return size if count >= 3 else 0
+    end = at
+    while end < len(words) and (end == at or _joined(tokens, words, end)) and words[end][1] in {**_DIGITS, **_TIMES}:
+        end += 1
+    run = [word for _, word in words[at:end]]
+    begun = bool(run) and run[0] in (*_TIMES, "oh", "o") and run[-1] in _DIGITS
+    return len(run) if begun and len(_spelled(run)) >= 3 else 0
 
 
 def _spelled(run: list[str]) -> str:

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 
 HAN = "\u3400-\u9fff"
-_WORD = re.compile(rf"\d+(?:,\d{{3}})*(?:\.\d+)?|[{HAN}]|\?|(?:(?![{HAN}\d_])[\w'])+")
+_WORD = re.compile(rf"[a-z]+\d+[a-z\d]*|\d+(?:,\d{{3}})*(?:\.\d+)?|[{HAN}]|\?|(?:(?![{HAN}\d_])[\w'])+")
 _FRACTIONS = {"½": ".5", "¼": ".25", "¾": ".75"}
 # Signs that are read as words. A minus is a sign before a digit, an operation between numbers; else a hyphen.
 _SIGNS = (
