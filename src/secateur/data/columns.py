@@ -16,19 +16,20 @@ NAMES: dict[str, tuple[str, ...]] = {
         "audio", "audio_filepath", "audio_path", "audio_file", "audiofile", "audio_filename", "audiofilename", "path",
         "wav", "wav_path", "wav_filename", "wav_file", "wavfile", "wav_filepath", "file", "file_name", "filename",
         "filepath", "file_path", "fname", "clip", "clip_path", "recording", "recording_path", "sound", "flac", "mp3",
-        "media", "uri", "url", "audio_url", "audio_uri", "audio_link", "datei", "dateiname", "fichier", "archivo",
+        "media", "uri", "url", "audio_url", "audio_uri", "audio_link", "datei", "dateiname", "audiodatei", "fichier",
+        "archivo",
     ),
     "text": (
         "text", "transcript", "transcription", "transcriptions", "transcripts", "sentence", "normalized_text",
         "normalized_transcription", "normalised_text", "normalized", "utterance_text", "utt_text", "raw_text",
         "raw_transcription", "transcribed_text", "reference", "ref", "target_text", "trans", "content", "caption",
         "subtitle", "spoken_text", "script", "prompt", "ground_truth", "label_text", "transkript", "satz",
-        "transcripcion", "transcripción", "trascrizione", "texte", "texto", "testo", "txt",
+        "transcripcion", "transcripción", "trascrizione", "texte", "texto", "testo", "txt", "wrd",
     ),
     "id": ("id", "utt", "utt_id", "uttid", "utterance_id", "key", "audio_id", "clip_id", "sample_id", "segment_id"),
     "speaker": (
         "speaker", "speaker_id", "speakerid", "speaker_name", "spk", "spk_id", "spkid", "spkr", "client_id", "reader",
-        "reader_id", "talker", "sprecher", "locuteur", "user_id", "participant", "participant_id",
+        "reader_id", "talker", "sprecher", "sprecherin", "locuteur", "user_id", "participant", "participant_id",
     ),
     "language": ("language", "lang", "locale", "lang_id", "language_code", "source_lang"),
     "duration": (
@@ -43,7 +44,10 @@ NAMES: dict[str, tuple[str, ...]] = {
         "end", "stop", "end_time", "endtime", "end_s", "end_sec", "end_seconds", "segment_end", "tmax", "ende",
         "endzeit", "fin", "fim", "fine",
     ),
-    "channel": ("channel", "channel_id"),
+    "channel": (
+        "channel", "channel_id", "channel_index", "channel_number", "channel_no", "channel_nr", "channel_tag", "chan",
+        "ch", "side", "kanal", "canal", "canale", "声道",
+    ),
     "split": ("split", "subset", "partition"),
 }  # fmt: skip
 MEANT = {name: field for field, names in NAMES.items() for name in names} | {

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..audio.read import audio_info
+from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.remote import url_of
+from .channel_names import ChannelNames
 from .columns import LOOKED_AT, Columns, choose_columns
 from .fields import FIELDS
 from .recording import ForeignSet, Recording
@@ -43,7 +47,20 @@ def read_rows(source: ForeignSet, rows: Iterable[Row], names: list[str] | None, 
         return
     names = names if names is not None else list(dict.fromkeys(key for _, row in first for key in row))
     columns = choose_columns(names, [row for _, row in first], source, of.where, of.audio is not None)
-    for number, row in itertools.chain(first, rest):
+    listed = _listed(source, itertools.chain(first, rest), columns, of)
+    if "channel" not in columns.of:
+        yield from (recording for recording, _, _ in listed)
+        return
+    ours = of.durations and all(columns.of.get(name) == name for name in ("id", "audio", "duration"))
+    yield from _with_channels(source, list(listed), of, 1 if ours else None)
+
+
+Named = tuple[Recording, str, str]  # a recording, the name of its channel, and where it is listed
+
+
+def _listed(source: ForeignSet, rows: Iterable[Row], columns: Columns, of: RowsOf) -> Iterator[Named]:
+    """What each row lists, its channel still a name."""
+    for number, row in rows:
         where = f"{of.where}, line {number}"
         audio = of.audio or _audio(source, row.get(columns.of.get("audio", "")), of, where)
         if audio is None:
@@ -53,11 +70,46 @@ def read_rows(source: ForeignSet, rows: Iterable[Row], names: list[str] | None, 
             source.leave_out(where, "times that make no sense", problem)
             continue
         value = {name: as_text(row.get(column)) for name, column in columns.of.items()}
-        yield Recording(
+        recording = Recording(
             value.get("id") or _id(source, audio, start, number if of.audio else None), audio, value["text"],
             value.get("speaker", ""), value.get("split") or of.split, value.get("language", ""),
-            _extras(row, columns), start, seconds, _channel(value.get("channel")), row.get(columns.of["text"]) == "",
+            _extras(row, columns), start, seconds, None, row.get(columns.of["text"]) == "",
         )  # fmt: skip
+        yield recording, value.get("channel", ""), where
+
+
+def _with_channels(source: ForeignSet, listed: list[Named], of: RowsOf, first: int | None) -> Iterator[Recording]:
+    """The recordings with their channels, which the names of all rows together say; see `ChannelNames`."""
+    names = ChannelNames((name for _, name, _ in listed), first)
+    if names.counted_from == 1:
+        source.note(f"{of.where}: channels count from 1, the left one")
+    unknown_of: dict[Path, set[str]] = defaultdict(set)
+    for recording, name, _ in listed:
+        if names.unknown(name):
+            unknown_of[recording.audio].add(name)
+    channels_of: dict[Path, int] = {}
+    for recording, name, where in listed:
+        sides = len(unknown_of[recording.audio]) > 1  # else it may be where a recording comes from
+        if names.ambiguous(name) or (names.unknown(name) and sides):
+            audio = recording.audio
+            if audio not in channels_of:
+                channels_of[audio] = _channels_in(audio)
+            if channels_of[audio] > 1:
+                reason = "no name of a channel" if names.unknown(name) else "either the left or the right channel"
+                source.leave_out(where, reason, f"'{name[:40]}': write left or right")
+                continue
+        elif names.unknown(name):
+            source.note(f"{of.where}: '{name[:40]}' is no channel, all of them are mixed: write left or right for one")
+            yield replace(recording, extras=recording.extras | {"extra_channel": name})
+            continue
+        yield replace(recording, channel=names.index(name))
+
+
+def _channels_in(audio: Path) -> int:
+    try:
+        return audio_info(audio).channels
+    except SecateurError:  # it is left out later, with the reason
+        return 1
 
 
 def _audio(source: ForeignSet, value: object, of: RowsOf, where: str) -> Path | None:
@@ -108,10 +160,6 @@ def _times(row: Mapping[str, object], columns: Columns, of: RowsOf) -> tuple[flo
     if start < 0 or (seconds is not None and seconds <= 0):
         return None, None, f"from {start:g} s on, {0 if seconds is None else seconds:g} s long"
     return start, seconds, ""
-
-
-def _channel(value: str | None) -> int | None:
-    return int(value) if value is not None and value.isdecimal() and len(value) < 3 else None
 
 
 def as_text(value: object) -> str:

@@ -16,6 +16,7 @@ from .annotations.tools import from_tools, tool_of
 from .columns import LOOKED_AT, MEANT, is_prose, plain_name
 from .recording import AUDIO, ForeignSet, Recording, one_at_least
 from .rows import Row, RowsOf, read_rows
+from .times import seconds_of
 
 SEPARATORS = "\t,;|"
 _PUNCTUATION = ",;"  # separators that sentences have, too
@@ -69,7 +70,8 @@ def table_rows(source: ForeignSet, path: Path, split: str = "") -> Iterator[Reco
 def is_table(source: ForeignSet, path: Path) -> bool:
     """Whether a file that is not called a table holds one: three columns or more, or a header, and sound named in them.
 
-    `a1|hello` and `a1<TAB>hello` are lines with a key; `wavs/a1.wav|ann|hello` and Excel's "Unicode text" are tables.
+    `a1|hello` and `a1<TAB>hello` are lines with a key; `wavs/a1.wav|ann|hello` and Excel's "Unicode text" are tables. A
+    header, also one of unknown words, is a first line without sound above a column that always names it.
     """
     lines = [line for line in source.text(path).split("\n") if line.strip() and not line.startswith("#")][:LOOKED_AT]
     for separator in "\t|;,":
@@ -82,6 +84,10 @@ def is_table(source: ForeignSet, path: Path) -> bool:
             continue
         meant = {MEANT.get(plain_name(cell)) for cell in rows[0]}
         if len(rows) > 1 and {"audio", "text"} <= meant:
+            return True
+        below = any(all(_is_audio(source, path, row[i]) for row in rows[1:]) for i in range(width)) and len(rows) > 1
+        titles = meant & {"audio", "text"} or (width > 2 and (separator in "\t|" or meant != {None}))
+        if below and titles and not any(_is_audio(source, path, cell) for cell in rows[0]):
             return True
         if width > 2 and separator in "\t|" and all(any(_is_audio(source, path, c) for c in row) for row in rows):
             return True
@@ -122,6 +128,8 @@ def _quoting(separator: str) -> Literal[0, 3]:
 def _parsed(source: ForeignSet, path: Path, text: str, separator: str) -> tuple[list[str], Iterator[Row]]:
     """The names of the columns, and the rows below them."""
     reader = csv.reader(io.StringIO(text), delimiter=separator, quoting=_quoting(separator))
+    if _quoting(separator) == csv.QUOTE_MINIMAL and '"' in text:
+        _check_quotes(source, path, text, separator)
     numbered = ((reader.line_num, _unquoted(row) if separator in "\t|" else row) for row in reader)
     filled = ((number, row) for number, row in numbered if any(cell.strip() for cell in row))
     first_row = next(filled, (1, []))
@@ -145,6 +153,33 @@ def _parsed(source: ForeignSet, path: Path, text: str, separator: str) -> tuple[
         yield from filled
 
     return names, _rows(source, path, names, everything(), separator)
+
+
+def _check_quotes(source: ForeignSet, path: Path, text: str, separator: str) -> None:
+    """Refuse a quotation mark that is never closed, or closed by one of a later row: the rows between would be text.
+
+    Raises:
+        SecateurError: it names the line.
+    """
+    lines = text.split("\n")
+    reader = csv.reader(io.StringIO(text), delimiter=separator)
+    before = width = 0
+    for row in reader:
+        first, before = before, reader.line_num
+        width = width or len(row)
+        if before - first < 2:
+            continue
+        inside = [next(csv.reader([line], delimiter=separator), []) for line in lines[first + 1 : before]]
+        swallowed = any(
+            any(_is_audio(source, path, cell) for cell in cells)
+            or (len(cells) == width > 2 and sum(seconds_of(cell) is not None for cell in cells) > 1)
+            for cells in inside
+        )
+        if swallowed or (before >= len(lines) - 1 and "".join(lines[first:before]).count('"') % 2):
+            raise SecateurError(
+                f"{path}, line {first + 1}: a quotation mark that is not closed in its row: the text would hold the "
+                'rows below it; close it, or write it twice ("")'
+            )
 
 
 def _is_header(cells: Sequence[str]) -> bool:

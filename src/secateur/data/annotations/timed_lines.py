@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
+from ..channel_names import ChannelNames
 from ..times import CLOCK, seconds_of
 from .span import TimedText
 
@@ -12,7 +15,6 @@ NUMBER = r"[+-]?\d+(?:[.,]\d+)?"
 LABEL = re.compile(rf"^({NUMBER})\t({NUMBER})(?:\t(.*))?$")
 SPACED = re.compile(r"^(\d+[.,]\d+)[ \t]+(\d+[.,]\d+)[ \t]+(\D.*)$")
 ARROW = re.compile(rf"^\[?\s*({CLOCK}|\d+\.\d+s?)\s*(?:-+>|–|-)\s*({CLOCK}|\d+\.\d+s?)\s*\]?:?\s+(.+)$")
-CHANNELS = {"A": 0, "B": 1, "0": 0, "1": 0, "2": 1}  # NIST counts from 1; many write 0
 IGNORED = "ignore_time_segment_in_scoring"
 
 
@@ -55,7 +57,7 @@ def read_segments(text: str) -> list[TimedText] | None:
 
 def read_ctm(text: str) -> tuple[list[TimedText], list[str]]:
     """Words of a NIST CTM (`RECORDING CHANNEL START LENGTH WORD [CONFIDENCE]`), and the lines that are none."""
-    words, odd = [], []
+    words, odd, channels = [], [], []
     for number, line in _lines(text):
         parts = line.split()
         start, length = (seconds_of(p) for p in (parts[2:4] if len(parts) >= 5 else ("", "")))
@@ -63,13 +65,14 @@ def read_ctm(text: str) -> tuple[list[TimedText], list[str]]:
             if not (len(parts) >= 5 and parts[2] == parts[3] == "*"):  # <ALT> and its kind
                 odd.append(f"line {number}")
             continue
-        words.append(TimedText(start, start + length, parts[4], "", parts[0], CHANNELS.get(parts[1].upper())))
-    return words, odd
+        words.append(TimedText(start, start + length, parts[4], "", parts[0]))
+        channels.append(parts[1])
+    return _with_channels(words, channels), odd
 
 
 def read_stm(text: str) -> tuple[list[TimedText], list[str]]:
     """Segments of a NIST STM (`RECORDING CHANNEL SPEAKER START END [<LABEL>] TEXT`), and the lines that are none."""
-    segments, odd = [], []
+    segments, odd, channels = [], [], []
     for number, line in _lines(text):
         parts = line.split(maxsplit=5)
         start, end = (seconds_of(p) for p in (parts[3:5] if len(parts) >= 5 else ("", "")))
@@ -79,8 +82,15 @@ def read_stm(text: str) -> tuple[list[TimedText], list[str]]:
         words = re.sub(r"^<[^<>\s]*>\s*", "", parts[5]) if len(parts) > 5 else ""
         if words.strip().lower() != IGNORED:
             speaker = "" if parts[2].lower() in ("unknown", "inter_segment_gap") else parts[2]
-            segments.append(TimedText(start, end, words.strip(), speaker, parts[0], CHANNELS.get(parts[1].upper())))
-    return segments, odd
+            segments.append(TimedText(start, end, words.strip(), speaker, parts[0]))
+            channels.append(parts[1])
+    return _with_channels(segments, channels), odd
+
+
+def _with_channels(spans: Sequence[TimedText], channels: Sequence[str]) -> list[TimedText]:
+    """The spans with the channels that a file of NIST names; it counts from 1, many write 0."""
+    names = ChannelNames(channels, first=0)
+    return [replace(span, channel=names.index(name)) for span, name in zip(spans, channels, strict=True)]
 
 
 def _lines(text: str) -> list[tuple[int, str]]:

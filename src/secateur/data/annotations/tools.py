@@ -87,7 +87,8 @@ def _label_studio(source: ForeignSet, where: str, task: Mapping[str, Any]) -> It
     one_channel = not any(region["channel"] for region in regions.values())  # it writes 0 where none was chosen
     for key, region in sorted(regions.items(), key=lambda item: item[1]["start"]):
         if key in spoken:
-            yield row | whole | (region | {"channel": None} if one_channel else region)
+            side = None if one_channel else chr(ord("A") + int(region["channel"] or 0))  # a letter: it counts from 0
+            yield row | whole | region | {"channel": side}
         else:
             source.leave_out(where, "a region without transcript", f"from {region['start']:g} to {region['end']:g} s")
 

@@ -10,7 +10,6 @@ from ...base.errors import SecateurError, check_known
 from ...base.other_files import UNREAD
 from ...base.remote import absolute, is_file, is_folder, url_of
 from ..annotations.timed_lines import read_labels
-from ..columns import MEANT, plain_name
 from ..other_files import described
 from ..recording import AUDIO, ForeignSet, LeftOut, ReadSettings, Recording
 from ..speakers import speaker_pattern
@@ -18,7 +17,7 @@ from ..tables import LISTS, SPLITS, TABLES, is_table, read_table, table_rows
 from .beside import has_annotations, read_one, read_paired
 from .corpora import is_keyed, read_aishell, read_an4, read_keyed, read_librispeech, read_speech_commands
 from .huggingface import COLUMNAR, METADATA, read_audiofolder, read_columnar
-from .jsonl import MANIFESTS, manifest_rows, peek, read_json_manifest
+from .jsonl import MANIFESTS, manifest_rows, names_audio, peek, read_json_manifest
 from .kaldi import kaldi_folders, read_kaldi
 from .lhotse import kind_of, lhotse_files, read_lhotse
 from .nearby import PLAIN, TIMED
@@ -291,18 +290,9 @@ def _tables(source: ForeignSet) -> list[Path]:
     if len({f.name for f in every}) == 1:  # a book's `metadata.csv` each, as M-AILABS has them
         return every
     json = [f for f in source.files if f.parent == source.folder and f.name.lower().endswith(MANIFESTS)]
-    json = [f for f in json if _names_audio(peek(source, f))]
+    json = [f for f in json if names_audio(peek(source, f))]
     return json or [
         f
         for f in source.ending(*LISTS)
         if f.parent == source.folder and f.stem not in source.by_name and is_table(source, f)
     ]
-
-
-def _names_audio(row: Mapping[str, object]) -> bool:
-    """Whether the first object of a manifest names an audio file, in a field of any name."""
-    meant = {MEANT.get(plain_name(name)) for name, value in row.items() if isinstance(value, str | dict)}
-    return "audio" in meant or any(
-        isinstance(value, str) and len(value) < 500 and Path(value.strip()).suffix.lower() in AUDIO
-        for value in row.values()
-    )

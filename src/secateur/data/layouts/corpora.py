@@ -12,6 +12,7 @@ from pathlib import Path
 from ...base.errors import SecateurError
 from ...base.remote import is_file
 from ..recording import AUDIO, ForeignSet, Recording
+from ..times import times_in
 from .nearby import PLAIN
 
 LOOKED_AT = 50  # lines
@@ -37,6 +38,9 @@ def read_keyed(place: ForeignSet | str | Path) -> Iterator[Recording]:
             audio = source.locate(key, path.parent)
             if not is_file(audio):
                 source.leave_out(f"{path}, line {number}", "no such audio file", key[:80])
+                continue
+            if times := times_in(f"{text} "[:200]):
+                source.leave_out(f"{path}, line {number}", "times inside the text", f"'{times[:40]}'")
                 continue
             name = key[: -len(audio.suffix)] if key.endswith(audio.suffix) else key
             yield Recording(name, audio, text, no_speech=not text)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ...base.errors import SecateurError
 from ...base.files import Json
 from ..annotations.tools import from_tools
+from ..columns import MEANT, plain_name
 from ..recording import AUDIO, ForeignSet, Recording, one_at_least
 from ..rows import RowsOf, read_rows
 
+ROW_OF_LHOTSE = {"sources", "supervisions", "sampling_rate"}
 MANIFESTS = (".jsonl", ".json", ".jsonl.gz", ".ndjson", ".manifest", ".list")  # .list: WeNet
 
 
@@ -52,33 +54,48 @@ def objects(source: ForeignSet, path: Path) -> Iterator[tuple[int, Json]]:
             where = f"{path}, line {number}"
             try:
                 value = _object(_parsed(line, where), where)
-                yield from _by_name(value) or [(number, value)]
             except SecateurError:
                 if number > 1 or "\n" not in text.strip():
                     raise
-                yield from _single(text, path)  # one object over many lines
+                yield from _inside(_object(_parsed(text, str(path)), str(path)), str(path))  # one over many lines
                 return
+            if len(line.strip()) == len(text.strip()):  # the only one
+                yield from _inside(value, str(path))
+            else:
+                yield number, value
 
 
-def _single(text: str, path: Path) -> Iterator[tuple[int, Json]]:
-    """`{"data": [{...}, ...]}`: the list of objects inside of one object; or `{"a.wav": "hello", ...}`."""
-    value = _object(_parsed(text, str(path)), str(path))
-    by_name = _by_name(value)
-    if by_name:
-        yield from by_name
-        return
-    lists = [v for v in value.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
-    if len(lists) != 1:
-        raise SecateurError(f"{path}: expected one JSON object a line, or a list of objects")
-    for number, one in enumerate(lists[0], 1):
-        yield number, _object(one, f"{path}, item {number}")
+def _inside(value: Json, where: str) -> Iterator[tuple[int, Json]]:
+    """The rows in a file's only object, which is one itself where nothing else in it is.
+
+    `{"data": [{...}, ...]}`, `{"a.wav": "hello", ...}`, SpeechBrain's `{"a": {"wav": "a.wav", ...}, ...}`, and columns
+    as pandas writes them: `{"audio": {"0": "a.wav", ...}, ...}` or `{"audio": ["a.wav", ...], ...}`.
+    """
+    values = list(value.values())
+    lists = [v for v in values if isinstance(v, list) and v and isinstance(v[0], dict)]
+    rows: list[Any] = [value]
+    if values and all(isinstance(v, str) and Path(k).suffix.lower() in AUDIO for k, v in value.items()):
+        rows = [{"audio": name, "text": text} for name, text in value.items()]
+    elif values and all(isinstance(v, dict) and names_audio(v) for v in values):
+        rows = [{"id": name} | v for name, v in value.items()]
+    elif len(lists) == 1 and not value.keys() & ROW_OF_LHOTSE and names_audio(lists[0][0]) and not names_audio(value):
+        rows = lists[0]
+    elif {"audio", "text"} <= {MEANT.get(plain_name(name)) for name in value} and all(
+        isinstance(v, dict | list) and len(v) == len(values[0]) for v in values
+    ):
+        columns = {k: list(v.values() if isinstance(v, dict) else v) for k, v in value.items()}
+        rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    for number, row in enumerate(rows, 1):
+        yield number, _object(row, f"{where}, item {number}")
 
 
-def _by_name(value: Json) -> list[tuple[int, Json]]:
-    """`{"a.wav": "hello", ...}` as rows; none where the object is something else."""
-    if not value or not all(isinstance(v, str) and Path(k).suffix.lower() in AUDIO for k, v in value.items()):
-        return []
-    return [(number, {"audio": name, "text": text}) for number, (name, text) in enumerate(value.items(), 1)]
+def names_audio(row: Mapping[str, object]) -> bool:
+    """Whether an object names an audio file, in a field of any name."""
+    meant = {MEANT.get(plain_name(name)) for name, value in row.items() if isinstance(value, str | dict)}
+    return "audio" in meant or any(
+        isinstance(value, str) and len(value) < 500 and Path(value.strip()).suffix.lower() in AUDIO
+        for value in row.values()
+    )
 
 
 def _parsed(text: str, where: str) -> Any:

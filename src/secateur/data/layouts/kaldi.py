@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...base.remote import is_file
+from ..channel_names import ChannelNames
 from ..recording import ForeignSet, Recording, one_at_least
 from ..times import seconds_of
 from .commands import Piped, file_of
-
-CHANNELS = {"A": 0, "B": 1, "1": 0, "2": 1, "0": 0}
 
 
 @one_at_least
@@ -89,10 +88,10 @@ def _recordings(source: ForeignSet) -> Iterator[tuple[str, Piped | None]]:
     """Every recording with its file; None for one that is left out."""
     folder = _folder(source)
     scp = folder / "wav.scp"
-    channels = {}
+    sides = {}
     if is_file(folder / "reco2file_and_channel"):
-        for _, key, rest in source.keyed(folder / "reco2file_and_channel"):
-            channels[key] = CHANNELS.get(rest.split()[-1].upper()) if rest.split() else None
+        sides = {key: rest.split()[-1] for _, key, rest in source.keyed(folder / "reco2file_and_channel") if rest}
+    names = ChannelNames(sides.values(), first=0)
     for number, key, rest in _once(source, scp):
         where = f"{scp}, line {number}"
         piped: Piped | str = file_of(rest) if rest.endswith("|") else Piped(rest)
@@ -109,7 +108,7 @@ def _recordings(source: ForeignSet) -> Iterator[tuple[str, Piped | None]]:
             source.leave_out(where, "no name of an audio file", key)
             yield key, None
             continue
-        channel = channels.get(key) if piped.channel is None else piped.channel
+        channel = names.index(sides.get(key, "")) if piped.channel is None else piped.channel
         yield key, Piped(str(source.locate(piped.file, folder)), channel)
 
 
