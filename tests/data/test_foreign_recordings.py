@@ -425,6 +425,42 @@ def test_turns_in_subtitles_and_those_of_youtube() -> None:
     assert [(s.start, s.end, s.text) for s in spans] == [(0.5, 2.2, "hello there"), (2.2, 64.5, "once more")]
 
 
+def cues(*texts: str) -> str:
+    times = (f"00:0{i}.000 --> 00:0{i + 1}.000" for i in range(len(texts)))
+    return "WEBVTT\n\n" + "\n\n".join(map("\n".join, zip(times, texts, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (("<v Eva>yes</v> <v Jo>no</v>", "<v.loud Jo>why <i>not</i>"), [("yes no", ""), ("why not", "Jo")]),
+        (("DR. NO: we know", "it (sighs)\nis late ♫", "(door slams)"), [("we know", "DR. NO"), ("it is late", "")]),
+        (("- EVA: who\n- JO: me", "Note: so it is"), [("who me", ""), ("Note: so it is", "")]),
+        (("left: hi", "right: hello", "left: so", "right: yes"),
+         [("hi", "left"), ("hello", "right"), ("so", "left"), ("yes", "right")]),
+        (("Speaker 2: one", ">> two", "小明：三 (2)"), [("one", "Speaker 2"), ("two", ""), ("小明：三 (2)", "")]),
+        (("NOTE: ALL IS LOUD", "SO IT IS"), [("NOTE: ALL IS LOUD", ""), ("SO IT IS", "")]),
+    ],
+)  # fmt: skip
+def test_speakers_and_sounds_in_subtitles(texts: tuple[str, ...], expected: list[tuple[str, str]]) -> None:
+    assert [(s.text, s.speaker) for s in read_subtitles(cues(*texts))] == expected
+
+
+def test_what_subtitles_do_not_say_is_noted(tmp_path: Path, clips: list[foreign.Clip]) -> None:
+    for name in ("one", "two"):
+        foreign.joined(tmp_path / f"{name}.wav", clips[:2])
+        foreign.write(tmp_path / f"{name}.vtt", cues("<v Eva>so (coughs)", f"<v Eva>yes <v Jo>{name}"))
+    assert read_set(tmp_path / "two.vtt").notes == [
+        "two.vtt: 1 sounds are not taken for text: (coughs)",
+        "two.vtt: 1 cues in which several speak have no speaker, first Eva, Jo",
+    ]
+    foreign.write(tmp_path / "one.txt", "0.1\t0.6\tSPEAKER_00: hello\n0.6\t1.0\tSPEAKER_01: so: what\n")
+    (tmp_path / "one.vtt").unlink()
+    assert [(r.text, r.speaker) for r in read_set(tmp_path / "one.txt").recordings] == [
+        ("hello", "SPEAKER_00"), ("so: what", "SPEAKER_01"),
+    ]  # fmt: skip
+
+
 def test_several_microphones_share_a_text(tmp_path: Path, clips: list[foreign.Clip]) -> None:
     for c in clips[:2]:
         for microphone in (1, 2):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 PAUSE = 0.5  # s between words at which an utterance ends
 LONGEST = 20.0  # s of an utterance that is made of words
 SILENCES = frozenset({"", "sil", "sp", "spn", "<sil>", "<p:>", "<eps>", "<s>", "</s>", "_", "#", "silence", "<pause>"})
+# `ANN: hello`, and numbers as diarisation writes them
+NAMED = re.compile(r"^([^\W\d_][\w .'\u2019-]{0,29}?)\s?(?::\s+|\uff1a\s*)(?=\S)")
+NUMBERED = re.compile(r"(?i)speaker[ _]?\d{1,3}")
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,31 @@ class TimedText:
     recording: str = ""  # its name, where a file is about several
     channel: int | None = None
     language: str = ""
+
+
+def with_named_speakers(spans: Sequence[TimedText]) -> list[TimedText]:
+    """Names before a colon become the speakers of texts without one; where two speak in a text, it has none.
+
+    A name is in capitals above a text that is not, or `Speaker 1`, or one of those that most texts begin with. Lines of
+    a text are looked at one by one and then joined.
+    """
+    lines = [line for span in spans if not span.speaker for line in span.text.split("\n")]
+    begun = [match for line in lines if (match := NAMED.match(line))]
+    counts = Counter(match[1] for match in begun)
+    usual = 2 * len(begun) >= len(lines)
+    cased = any(not match.string[match.end() :].isupper() for match in begun)
+    names = {
+        name
+        for name, count in counts.items()
+        if NUMBERED.fullmatch(name) or (cased and name.isupper()) or (usual and count > 1)
+    }
+    named = []
+    for span in spans:
+        matches = [(line, NAMED.match(line) if not span.speaker else None) for line in span.text.split("\n")]
+        own = {match[1] for _, match in matches if match and match[1] in names}
+        text = " ".join(line[match.end() :] if match and match[1] in names else line for line, match in matches)
+        named.append(replace(span, text=text, speaker=span.speaker or (own.pop() if len(own) == 1 else "")))
+    return named
 
 
 def utterances_of(words: Iterable[TimedText]) -> list[TimedText]:

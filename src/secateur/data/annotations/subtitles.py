@@ -6,10 +6,12 @@ import re
 
 from ...text.clean import decoded_entities
 from ..times import CLOCK, seconds_of
-from .span import TimedText
+from .span import TimedText, with_named_speakers
 
 TIMES = re.compile(rf"^\s*({CLOCK})\s*(?:-->|,)\s*({CLOCK})(.*)$")
-DASH = re.compile(r"^[-\u2010-\u2015]\s*(?=\w|[\"'\u201c\u00bf\u00a1])")  # another speaker's turn
+DASH = re.compile(r"^(?:>>+|[-\u2010-\u2015])\s*(?=\w|[\"'\u201c\u00bf\u00a1])")  # another speaker's turn
+# Sounds, for those who do not hear them: (laughs), and notes beside what is sung.
+SOUND = re.compile(r"\([^()\d]{2,40}\)|\uff08[^\uff08\uff09\d]{1,20}\uff09|[\u2669-\u266c]+")
 TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 VOICE = re.compile(r"<v(?:\.[\w.]*)?\s+([^<>]+)>")
 # The cues of automatic captions carry times of single words, and repeat the line before.
@@ -17,7 +19,10 @@ ROLLING = re.compile(rf"<{CLOCK}>")
 
 
 def read_subtitles(text: str) -> list[TimedText]:
-    """The cues of subtitles: numbers, names, notes, styles and tags are not text; what rolls counts once."""
+    """The cues of subtitles: numbers, names, notes, styles, sounds and tags are not text; what rolls counts once.
+
+    A cue in which several speak has no speaker.
+    """
     cues: list[TimedText] = []
     rolling = bool(ROLLING.search(text))
     last = ""
@@ -27,15 +32,32 @@ def read_subtitles(text: str) -> list[TimedText]:
             continue
         start, end = seconds_of(match[1]), seconds_of(match[2])
         lines = [line for line in block[1:] if line.strip()]
-        voice = VOICE.search(" ".join(lines))
-        clean = [DASH.sub("", decoded_entities(TAG.sub("", line)).strip()) for line in lines]
+        voices = {voice.strip() for voice in VOICE.findall(" ".join(lines))}
+        clean = [DASH.sub("", _spoken(line)) for line in lines]
         if rolling:
             clean = clean[1:] if clean and clean[0] == last else clean
             last = clean[-1] if clean and clean[-1] else last
-        words = " ".join(part for part in clean if part)
+        words = "\n".join(part for part in clean if part)
         if words and start is not None and end is not None:
-            cues.append(TimedText(start, end, words, voice[1].strip() if voice else ""))
-    return cues
+            cues.append(TimedText(start, end, words, voices.pop() if len(voices) == 1 else ""))
+    return with_named_speakers(cues)
+
+
+def _spoken(line: str) -> str:
+    return " ".join(SOUND.sub(" ", decoded_entities(TAG.sub("", line))).split())
+
+
+def notes_on(text: str) -> list[str]:
+    """What reading these subtitles leaves out, or cannot tell."""
+    notes = []
+    if sounds := list(dict.fromkeys(match[0] for match in SOUND.finditer(decoded_entities(TAG.sub("", text))))):
+        notes.append(f"{len(sounds)} sounds are not taken for text: {' '.join(sounds[:4])}")
+    several = [voices for block in _blocks(text) if len(voices := set(VOICE.findall(" ".join(block)))) > 1]
+    if several:
+        notes.append(
+            f"{len(several)} cues in which several speak have no speaker, first {', '.join(sorted(several[0]))}"
+        )
+    return notes
 
 
 def _blocks(text: str) -> list[list[str]]:

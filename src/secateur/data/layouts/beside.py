@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ...base.errors import SecateurError
 from ..annotations.elan import read_elan
-from ..annotations.span import SILENCES, TimedText, utterances_of
-from ..annotations.subtitles import read_subtitles
+from ..annotations.span import SILENCES, TimedText, utterances_of, with_named_speakers
+from ..annotations.subtitles import notes_on, read_subtitles
 from ..annotations.textgrid import read_textgrid
 from ..annotations.timed_lines import labels_and_others, read_ctm, read_segments, read_stm
 from ..folders import GENERAL
@@ -184,6 +184,8 @@ def _read(source: ForeignSet, path: Path, ending: str) -> tuple[list[TimedText] 
     """Utterances, lines that are none, and names of recordings."""
     text = source.text(path)
     if ending in (".srt", ".vtt", ".sbv"):
+        for note in notes_on(text):
+            source.note(f"{source.inside(path)}: {note}")
         return read_subtitles(text), [], []
     if ending == ".textgrid":
         return read_textgrid(text, str(path)), [], []
@@ -199,7 +201,7 @@ def _read(source: ForeignSet, path: Path, ending: str) -> tuple[list[TimedText] 
     if ending == ".json":
         return read_segments(text), [], []
     labels = labels_and_others(text)
-    return (None, [], []) if labels is None else (*labels, [])
+    return (None, [], []) if labels is None else (with_named_speakers(labels[0]), labels[1], [])
 
 
 def _audio_of(source: ForeignSet, path: Path, nearby: Nearby, names: Sequence[str], alone: bool) -> Path | None:
@@ -234,5 +236,7 @@ def read_one(place: ForeignSet | str | Path) -> Iterator[Recording]:
             yield recording
     kept = [one for one in source.left_out if Path(one.id.split(",")[0]).name.split(".")[0].lower() == stem]
     source.left_out[:] = kept
+    others = tuple(f"{source.inside(f)}: " for f in source.ending(*TIMED) if f.name.split(".")[0].lower() != stem)
+    source.notes[:] = [note for note in source.notes if not note.startswith(others)]
     if not kept and not any(True for _ in source.audio):
         raise SecateurError(f"{source.root}: no recording beside it")
