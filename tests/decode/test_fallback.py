@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from markov_session import END, NO_SPEECH, START, MarkovSession, chain
+from markov_session import END, NO_SPEECH, START, TOKENS, VOCABULARY, MarkovSession, chain
 
 from secateur.base.errors import SecateurError
 from secateur.decode.fallback import Decoded, decode
 from secateur.decode.options import DecodingOptions
+from secateur.families.whisper.config import WhisperConfig
 
 
 class Letters:
@@ -38,6 +41,32 @@ def test_repetition_is_decoded_again_hotter_and_only_there() -> None:
     assert len(set(found[0].text)) > 1
     alone = run(MarkovSession(tables[:1]), 1, no_speech_threshold=None, temperatures=(5.0,))
     assert alone[0].tokens == found[0].tokens  # sampling does not depend on the batch
+
+
+class TimedSession(MarkovSession):
+    """With timestamps behind the other tokens."""
+
+    @property
+    def config(self) -> WhisperConfig:
+        tokens = replace(TOKENS, timestamps=VOCABULARY, timestamp_count=20)
+        return replace(super().config, vocabulary=VOCABULARY + 20, tokens=tokens)
+
+
+@pytest.mark.parametrize("timestamps", [False, True])
+def test_a_loop_is_cut_to_its_first_round_with_and_without_timestamps(timestamps: bool) -> None:
+    """What the model says goes round in "abc" at every temperature that is tried."""
+    size = VOCABULARY + 20
+    tables = np.full((1, size, size), -20, np.float32)
+    for last, following in ((START, 0), (VOCABULARY, 0), (0, 1), (1, 2), (2, 0)):
+        tables[0, last, following] = 20
+    tables[0, START, VOCABULARY] = 20  # which only the rules of timestamps allow
+    session = TimedSession(tables)
+    state = session.encode(np.zeros((1, 2, 1), np.float32), None)
+    options = DecodingOptions(no_speech_threshold=None, temperatures=(0.0, 0.2), compression_ratio_threshold=None)
+    found = decode(session, state, [[START]], Letters(), options, timestamps)[0]  # type: ignore[arg-type]
+    assert found.text == "abc" and found.looped and found.failed
+    assert found.tokens == ((VOCABULARY, 0, 1, 2) if timestamps else (0, 1, 2))
+    assert len(found.log_probs) == len(found.tokens)
 
 
 def test_numbers_are_written_as_words_where_that_is_asked_for() -> None:

@@ -14,7 +14,7 @@ from ..text.tokenizer import Tokenizer
 from .fusion import BEAM as FUSION_BEAM
 from .fusion import WordFusion, fusion_of
 from .generation import log_odds
-from .loops import cut_loops
+from .loops import cut_loops, first_rounds
 from .options import DecodingOptions
 from .rules import Rules, log_sum_exp
 from .search import Hypothesis, beam_search, greedy, sample
@@ -115,9 +115,11 @@ def decode(
         hypotheses = _search(session, part, first_logits, rules, most, temperature, options, fusion)
         for row, hypothesis in zip(rows.tolist(), hypotheses, strict=True):
             # A loop is cut and decoded again; what is left of it stands if nothing better comes.
-            tokens = hypothesis.tokens if timestamps else tuple(cut_loops(hypothesis.tokens))
+            # With timestamps, what comes after a loop has a time of its own, and stays.
+            kept = first_rounds(hypothesis.tokens) if timestamps else range(len(cut_loops(hypothesis.tokens)))
+            tokens = tuple(hypothesis.tokens[place] for place in kept)
             text = tokenizer.decode(tokens).strip()
-            each = hypothesis.log_probs[: len(tokens)]
+            each = tuple(hypothesis.log_probs[place] for place in kept)
             looped = len(tokens) < len(hypothesis.tokens)
             mean = sum(each) / max(1, len(each)) if looped else hypothesis.mean
             attempts[row].append(Decoded(tokens, text, mean, no_speech[row], temperature, each, looped=looped))

@@ -32,10 +32,15 @@ def collapse_loops(ids: Sequence[int], times: int = LOOP_TIMES, tokens: int = LO
     >>> collapse_loops([7, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 9])
     [7, 1, 2, 3, 4, 9]
     """
-    row, kept, start = list(ids), list[int](), 0
-    while start < len(row):
-        length, run = _loop(row, start, times, tokens) or (1, 1)
-        kept += row[start : start + length]
+    return [ids[place] for place in first_rounds(ids, times, tokens)]
+
+
+def first_rounds(ids: Sequence[int], times: int = LOOP_TIMES, tokens: int = LOOP_TOKENS) -> list[int]:
+    """The places in `ids` that `collapse_loops` keeps."""
+    kept, start = list[int](), 0
+    while start < len(ids):
+        length, run = _loop(ids, start, times, tokens) or (1, 1)
+        kept += range(start, start + length)
         start += run
     return kept
 
