@@ -100,7 +100,7 @@ def test_every_clip_is_learnt_once_an_epoch_in_the_shares_that_were_asked_for() 
 
 
 def test_shares_of_zero_are_plain_clips_and_a_language_is_never_broken() -> None:
-    off = MixSettings(nonspeech=0, joined=0, prompts=0)
+    off = MixSettings(nonspeech=0, joined=0, paused=0, prompts=0)
     for batch in next(Mix(seconds(50), use=off, timed=True).batches(60.0, 0, 0)):
         assert batch == plain([row for e in batch for row in e.clips])
     names = ["en", "de", "fr"]
@@ -352,7 +352,7 @@ def test_pauses_inside_clips_fit_the_window_and_change_nothing_else() -> None:
         mix = Mix(seconds(), use=use, timed=True, stretch=1.1)
         return [e for batch in next(mix.batches(60.0, 0, 0)) for e in batch if e.clips]
 
-    without, broken = drawn(FULL), drawn(replace(FULL, paused=0.3))
+    without, broken = drawn(replace(FULL, paused=0)), drawn(replace(FULL, paused=0.3))
     breaks = [b for e in broken for b in e.breaks]
     assert len(breaks) == pytest.approx(0.3 * 400, abs=30) and not any(e.breaks for e in without)
     by_clips = {e.clips: e for e in without}

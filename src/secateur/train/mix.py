@@ -25,7 +25,7 @@ SHORTEST = 0.1  # s, of non-speech
 BREAKS = (0.3, 8.0)  # s, of pauses inside clips
 
 
-SHARES = {"nonspeech": 0.15, "joined": 0.25, "timestamps": 0.5, "prompts": 0.5}  # of a pretrained start
+SHARES = {"nonspeech": 0.15, "joined": 0.25, "paused": 0.15, "timestamps": 0.5, "prompts": 0.5}  # of a pretrained start
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,14 @@ class MixSettings(Settings):
         least=0,
         most=1,
     )
-    paused: float = option(
-        0.0, "Put a pause of room tone into this share of the clips, at a quiet moment of their speech.", unit="share",
-        least=0, most=1,
-    )  # fmt: skip
+    paused: float | None = option(
+        None,
+        "Put a pause of room tone into this share of the clips, at a quiet moment of their speech; left out: 0.15, or "
+        "0 for a new model.",
+        unit="share",
+        least=0,
+        most=1,
+    )
     prompts: float | None = option(
         None,
         "Put previous text or a list of words before this share of the examples; left out: 0.5, or 0 for a new model.",
@@ -169,7 +173,7 @@ def examples_of(
         examples += _join(group, seconds, settings, window, timed, random)
     chance = settings.share("timestamps") * settings.share("joined") if timed else 0.0
     examples += [Example((row,), timed=bool(random.random() < chance)) for row in singles]
-    if settings.paused:  # drawn apart: all else is as without
+    if settings.share("paused"):  # drawn apart: all else is as without
         apart = np.random.default_rng([*seed, 1])
         examples = [_broken(e, seconds, settings, min(window, settings.window), apart) for e in examples]
     return [_prompted(e, rows, same, settings, random) for e in examples]
@@ -230,7 +234,7 @@ def _broken(
     room = window - sum(map(seconds, example.complete)) - sum(example.pauses) - (example.cut_after or 0.0)
     breaks = []
     for position in range(len(example.complete)):
-        if random.random() >= settings.paused or room < BREAKS[0]:
+        if random.random() >= settings.share("paused") or room < BREAKS[0]:
             continue
         pause = float(np.exp(random.uniform(*np.log([BREAKS[0], min(BREAKS[1], room)]))))
         first = float(random.uniform(0.1, 0.6))
