@@ -236,9 +236,9 @@ def convergence_table(study: str, control: str, arm: str) -> list[str]:
     return [*pipe_table(["seed", f"{control} ends at, dev %", *names], rows), ""]
 
 
-def conditions_table(study: str) -> list[str]:
-    """Every arm of a study in every condition of real use: means over seeds."""
-    arms = read_arms(packed.results(STUDIES / "results" / f"{study}_conditions"))["librispeech-mini"]
+def conditions_table(study: str, test: str = "librispeech-mini") -> list[str]:
+    """Every arm of a study in every condition of real use, made of the clips of one test set: means over seeds."""
+    arms = read_arms(packed.results(STUDIES / "results" / f"{study}_conditions"))[test]
     names = list(dict.fromkeys(name for seeds in arms.values() for one in seeds for name in one))
     rows = []
     for arm, seeds in sorted(arms.items()):
@@ -554,6 +554,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "study-base_zh-corrected": lambda: corrected_table("base_zh"),
     "study-mandarin-corrected": lambda: corrected_table("mandarin"),
     "study-mandarin_soup-corrected": lambda: corrected_table("mandarin_soup"),
+    "study-mandarin_warp-corrected": lambda: corrected_table("mandarin_warp"),
     "pareto": pareto_table, "by-error": by_error_table.by_error_table,
     "two-gpus": two_gpus_table, "sensitivity": sensitivity_maps, "sensitivity-cost": sensitivity_cost,
     "founding": lambda: founding.tables(packed.results(founding.RESULTS)), "allocation": allocation_table,
@@ -571,6 +572,8 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "founding-run": keras_tables.founding_table, "orders": orders_line,
     "conditions": lambda: conditions_table("real_use"),
     "conditions-soup": lambda: conditions_table("soup"),
+    "conditions-pauses": lambda: conditions_table("pauses"),
+    "conditions-pauses-accented": lambda: conditions_table("pauses", "speechocean762"),
 }  # fmt: skip
 MARKER = re.compile(r"^<!-- ([a-zA-Z0-9_-]+) -->$", re.MULTILINE)
 

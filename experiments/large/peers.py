@@ -105,7 +105,7 @@ def prepared(name: str, model: str, work: Path) -> Path:
     """`model` in the layout that the peer reads, written once."""
     from secateur.families.whisper.write_ctranslate2 import write_ctranslate2
     from secateur.families.whisper.write_transformers import write_transformers
-    from secateur.models.checkpoint import load_checkpoint
+    from secateur.weights.fetch import load_model
 
     name = name.removesuffix("-timestamps")
     if name == "transformers" and "model_type" in read_json(Path(model) / "config.json"):
@@ -113,7 +113,7 @@ def prepared(name: str, model: str, work: Path) -> Path:
     folder = work / name
     if not folder.exists():
         write = write_transformers if name == "transformers" else write_ctranslate2
-        write(folder, *load_checkpoint(model))  # type: ignore[arg-type]
+        write(folder, *load_model(model))  # type: ignore[arg-type]
     return folder
 
 
