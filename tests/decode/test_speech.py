@@ -73,8 +73,8 @@ def test_greedy_text_equals_transformers_on_clips_of_two_sets(tiny: Loaded, refe
 
 def test_long_audio_by_timestamps_equals_transformers(tiny: Loaded, reference: Any, speech: Path) -> None:
     session, tokenizer = tiny
-    audio = np.concatenate([audio for audio, _ in clips(speech, "librispeech-mini", 6)[:5]])
-    assert len(audio) > 60 * 16000
+    audio = np.concatenate([audio for audio, _ in clips(speech, "librispeech-mini", 6)[:3]])
+    assert 35 < len(audio) / 16000 < 55  # two windows
     found = decode_long(session, tokenizer, audio, replace(PLAIN, vad="off")).segments
     mel = torch.from_numpy(log_mel(audio, session.config.front_end)).T[None]
     with torch.no_grad():
@@ -111,8 +111,8 @@ def test_masked_batches_equal_single_clips(tiny: Loaded, speech: Path) -> None:
 
 def test_beams_find_a_likelier_text_than_greedy_on_the_whole(tiny: Loaded, mixed: Any) -> None:
     session, tokenizer = tiny
-    greedy = decode_clips(session, tokenizer, mixed[5:8], PLAIN)
-    beams = decode_clips(session, tokenizer, mixed[5:8], replace(PLAIN, beam=5))
+    greedy = decode_clips(session, tokenizer, mixed[6:8], PLAIN)
+    beams = decode_clips(session, tokenizer, mixed[6:8], replace(PLAIN, beam=5))
 
     def total(found: Any) -> float:
         return float(sum(one.segments[0].avg_logprob for one in found))
