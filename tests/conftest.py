@@ -30,6 +30,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile`, the files of tests/keras go to one worker: each backend takes many seconds to import."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = str(super()._split_scope(nodeid))
+            return str(Path(file).parent) if Path(file).name.startswith("test_keras_") else file
+
+    return Scheduling(config, log)
+
+
 def speech_folder() -> Path | None:
     """`SECATEUR_DATA`, or ../shared/data beside the checkout, or None."""
     for place in (os.environ.get("SECATEUR_DATA"), ROOT.parent / "shared" / "data"):

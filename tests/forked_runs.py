@@ -1,8 +1,8 @@
-"""Runs of a study as forks of a process that has imported what they need: Python and torch take each seconds to start.
+"""Runs of a study, or scripts, as forks of a process that has imported what they need: torch takes seconds to start.
 
-A fork is a process of its own that does what `python -m secateur.study.one` does. Requests and answers of the forking
-process are lines of JSON: `words`, `log`, `folder` and `environment` of a run, answered by its `process`; or `poll`,
-the process asked about, answered by its exit `code`, null while it runs.
+A fork is a process of its own that does what `python -m secateur.study.one` or `python SCRIPT` does. Requests and
+answers of the forking process are lines of JSON: `words`, `log`, `folder`, `environment` and perhaps `script` of a run,
+answered by its `process`; or `poll`, the process asked about, answered by its exit `code`, null while it runs.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import Any
 MODULE = "secateur.study.one"
 
 
-def fork(words: Sequence[str], log: Path) -> int:
-    """Begin a run in a fork of this process, which has computed nothing yet; the id of its process."""
+def fork(words: Sequence[str], log: Path, script: str | None = None) -> int:
+    """Begin a run, or a script, in a fork of this process, which has computed nothing yet; the id of its process."""
     process = os.fork()
     if process:
         return process
@@ -34,7 +34,10 @@ def fork(words: Sequence[str], log: Path) -> int:
     code = 1
     try:
         sys.argv = ["", *words]
-        runpy.run_module(MODULE, run_name="__main__")
+        if script:
+            runpy.run_path(script, run_name="__main__")
+        else:
+            runpy.run_module(MODULE, run_name="__main__")
         code = 0
     except SystemExit as end:
         code = int(end.code or 0)
@@ -66,7 +69,8 @@ def main() -> None:
         os.environ.clear()
         os.environ.update(request["environment"])
         os.chdir(request["folder"])
-        print(json.dumps({"process": fork(request["words"], Path(request["log"]))}), flush=True)
+        process = fork(request["words"], Path(request["log"]), request.get("script"))
+        print(json.dumps({"process": process}), flush=True)
 
 
 @functools.cache
@@ -118,8 +122,13 @@ def run_of(paths: Any, piece: tuple[str, int], device: str) -> tuple[list[str], 
 
 def start(paths: Any, piece: tuple[str, int], device: str) -> Forked:
     """In the place of `StudyPaths.start`."""
-    words, log = run_of(paths, piece, device)
-    return Forked(ask(words=words, log=str(log), folder=str(Path.cwd()), environment=dict(os.environ))["process"])
+    return begun(*run_of(paths, piece, device))
+
+
+def begun(words: Sequence[str], log: Path, script: Path | None = None) -> Forked:
+    """A run, or `script`, with these words, which writes what it prints to `log`."""
+    request = {"words": list(words), "log": str(log), "script": script and str(script)}
+    return Forked(ask(**request, folder=str(Path.cwd()), environment=dict(os.environ))["process"])
 
 
 if __name__ == "__main__":

@@ -32,7 +32,10 @@ def exported(folder: Path) -> dict[str, Any]:
     model = small(dropout=0.5, noise=0.3)
     x = np.random.default_rng(3).standard_normal((7, 20, 6)).astype(np.float32)
     found: dict[str, Any] = {"keras": np.asarray(model.predict(x, verbose=0)).tolist()}
-    for kind, name in (("onnx", "model.onnx"), ("litert", "model.tflite"), ("saved_model", "saved")):
+    kinds = {"onnx": "model.onnx", "litert": "model.tflite"}
+    if keras.backend.backend() == "tensorflow":  # the other one writes both through this one, in the same way
+        kinds["saved_model"] = "saved"
+    for kind, name in kinds.items():
         done = exporting.export(model, folder / name, kind)
         outputs = exporting.RUNTIMES[kind](folder / name)(x).tolist()
         found[kind] = {"outputs": outputs, "difference": done.max_difference, "bytes": done.bytes}

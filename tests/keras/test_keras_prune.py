@@ -78,7 +78,7 @@ def test_pruning_while_it_learns(run: Run) -> None:
     assert found["accuracy"] > found["chance"] + 0.3
     assert found["regulariser"]  # L1 and L2 are in the small model, and it goes on learning
     assert found["again"] > found["chance"] + 0.2
-    assert set(found["files"]) == ({"onnx", "litert", "saved_model"} if run[0] == "tensorflow" else {"onnx"})
+    assert set(found["files"]) == ({"onnx", "litert"} if run[0] == "tensorflow" else {"onnx"})
     assert max(found["files"].values()) < 1e-5
 
 

@@ -14,6 +14,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+import forked_runs
+
 from secateur.cli import main
 from secateur.data.manifest import limit, read_manifest, write_manifest
 from secateur.evaluate.result import read_result
@@ -186,7 +188,8 @@ def test_a_one_shot_job_needs_no_steps_and_goes_on_when_it_was_killed_while_it_s
         "import os, sys; import secateur.study.oneshot as o; from secateur.cli import main\n"
         "o.score = lambda *a: os._exit(9)\nmain(sys.argv[1:])"
     )
-    assert subprocess.run([sys.executable, "-c", code, *job], capture_output=True).returncode == 9
+    (tmp_path / "dying.py").write_text(code)
+    assert forked_runs.begun(job, tmp_path / "log.txt", tmp_path / "dying.py").wait() == 9
     saved = (out / "model.safetensors").read_bytes()
     assert read_config(out / "config.json").padded  # nothing taught it shorter windows
     assert not (out / "summary.json").exists()

@@ -18,7 +18,9 @@ from secateur.text.spoken import spoken  # noqa: E402
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "founding" / "larger" / "run.py"
 
 
-def test_it_goes_from_labels_to_an_answer(speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_goes_from_labels_to_an_answer(
+    speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], forked_runs: None
+) -> None:
     words = ["--data", str(speech), "--out", str(tmp_path), "--small", "--labeller", "secateur-en"]
     words += ["--only", "conformer-labels", "--units", "characters", "--devices", "cpu"]
     main = runpy.run_path(str(EXAMPLE))["main"]

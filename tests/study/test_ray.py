@@ -32,7 +32,7 @@ from secateur.study.settings import read_study
 
 pytest.importorskip("ray")
 BUNDLED = Path(secateur.__file__).parent / "data" / "bundled"
-PIECES = BulkSettings(piece_clips=5)
+PIECES = BulkSettings(piece_clips=3)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -67,12 +67,13 @@ def killing(monkeypatch: pytest.MonkeyPatch, ready: Callable[[], bool]) -> list[
 def test_a_killed_worker_costs_its_piece_of_a_transcription(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shards = pack(BUNDLED / "train.jsonl", tmp_path / "packed" / "t", clips=8, quiet=True).pattern
+    write_manifest(tmp_path / "some.jsonl", read_manifest(BUNDLED / "train.jsonl")[:12])
+    shards = pack(tmp_path / "some.jsonl", tmp_path / "packed" / "t", clips=8, quiet=True).pattern
     transcribe_all([shards], TranscribeSpec(None), tmp_path / "local.jsonl", PIECES)
     started = time.monotonic()
     killed = killing(monkeypatch, lambda: time.monotonic() - started > 0.2)  # while it loads, or hears
     done = transcribe_all([shards], TranscribeSpec(None), tmp_path / "ray.jsonl", PIECES, "ray", workers=2)
-    assert (done["heard"], done["failed"], done["pieces"], done["kept"]) == (30, 0, 6, 0)
+    assert (done["heard"], done["failed"], done["pieces"], done["kept"]) == (12, 0, 4, 0)
     assert killed and "a worker died; its piece is repeated" in capsys.readouterr().err
     assert (tmp_path / "ray.jsonl").read_text() == (tmp_path / "local.jsonl").read_text()
     assert not (tmp_path / "ray.jsonl.pieces").exists()
@@ -119,14 +120,14 @@ def test_a_killed_worker_costs_its_piece_of_a_map(tmp_path: Path, monkeypatch: p
         wait(engine, pieces, kill_once, label)
 
     monkeypatch.setattr(RayEngine, "run", run)
-    spread = run_map(spec, settings, tmp_path / "ray", "ray", workers=2)
+    spread = run_map(spec, settings, tmp_path / "ray", "ray", workers=1)
     assert killed and spread.sites == local.sites and spread.error == local.error
 
 
 def test_what_a_worker_cannot_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{}")
-    words = ["transcribe", str(BUNDLED / "dev.jsonl"), "--model", str(tmp_path / "broken"), "--engine", "ray"]
+    words = ["transcribe", str(BUNDLED / "dev.jsonl"), "--model", str(tmp_path / "broken"), "--engine", "ray", "--workers", "1"]
     assert main([*words, "--out", str(tmp_path / "o.jsonl")]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("secateur: ") and "broken" in said and "Traceback" not in said

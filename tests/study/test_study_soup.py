@@ -63,7 +63,7 @@ seeds = [1]
 
 
 @pytest.fixture(scope="module")
-def place(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(speech: Path, tmp_path_factory: pytest.TempPathFactory, forked_runs: None) -> Path:
     tmp_path = tmp_path_factory.mktemp("soup")
     clips = [u for u in read_manifest(speech / "free-spoken-digits" / "train.jsonl") if u.duration < 1.1]
     speakers = sorted({u.speaker for u in clips})

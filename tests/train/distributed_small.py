@@ -27,7 +27,8 @@ from secateur.train.objective import Batch
 from secateur.train.run import TrainingRun
 from secateur.train.settings import TrainSettings
 
-STILL: dict[str, Any] = {"dropout": 0.0, "augment": None, "spec_augment": None}  # nothing is drawn
+SHORT: dict[str, Any] = {"steps": 12}
+STILL: dict[str, Any] = {**SHORT, "dropout": 0.0, "augment": None, "spec_augment": None}  # nothing is drawn
 BATCHES = ([0, 3, 5, 7, 11], [4, 2], [8])  # dealt unevenly; the last to fewer clips than processes
 
 SHARDED: dict[str, Any] = {
@@ -84,13 +85,13 @@ def comparisons(folder: Path) -> dict[str, Any]:
     found["still"] = run_small(folder / "still", **STILL)[0].state_dict()
     wanda = replace(PRUNE, criterion="wanda")
     for name, prune in (("taylor", PRUNE), ("wanda", wanda)):
-        model, pruner, _ = run_small(folder / name, prune=prune)
+        model, pruner, _ = run_small(folder / name, prune=prune, **SHORT)
         masks = {f"mask.{n}": m for n, m in pruner.masks.items()}
         found[name] = model.state_dict() | masks | {f"state.{n}": t for n, t in pruner.tensors().items()}
     found["statistics"] = run_ctc(folder / "statistics", "inception", steps=8, select="last")[0].state_dict()
-    interrupted(folder / "resumed", 14)
-    found["resumed"] = run_small(folder / "resumed")[0].state_dict()
-    interrupted(folder / "two-to-one", 14, **STILL)
+    interrupted(folder / "resumed", 6, **SHORT)
+    found["resumed"] = run_small(folder / "resumed", **SHORT)[0].state_dict()
+    interrupted(folder / "two-to-one", 6, **STILL)
     found["one-to-two"] = run_small(folder / "one-to-two", **STILL)[0].state_dict()
     # Memory runs out on the last process only.
     found["cramped"] = gradients([0, 3, 5, 7, 11, 2], Cramped if rank() else lambda objective: objective)

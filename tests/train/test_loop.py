@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import forked_runs  # noqa: E402
 from small_models import inputs, small_whisper  # noqa: E402
 from train_small import run_small  # noqa: E402
 
@@ -61,14 +61,12 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
 def test_a_killed_run_ends_as_an_undisturbed_one(
     strike: int, tmp_path: Path, whole: tuple[dict[str, Any], list[dict[str, Any]]]
 ) -> None:
-    victim = subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(tmp_path), "0.05"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    victim = forked_runs.begun([str(tmp_path), "0.05"], tmp_path / "log.txt", SCRIPT)
     state = tmp_path / "state.safetensors"
     while not state.exists() and victim.poll() is None:
         time.sleep(0.01)
     time.sleep(0.11 * strike)
-    victim.send_signal(signal.SIGKILL)
+    os.kill(victim.process, signal.SIGKILL)
     assert victim.wait() == -signal.SIGKILL
     model, _, log = run_small(tmp_path)
     assert [entry["step"] for entry in log] == [4, 8, 12, 16, 20, 24]

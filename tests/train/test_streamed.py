@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+import forked_runs  # noqa: E402
 from small_models import small_whisper  # noqa: E402
 
 import secateur  # noqa: E402
@@ -87,8 +85,10 @@ def test_windows_have_every_clip_once_and_can_be_entered_anywhere() -> None:
 
 RUN = """
 import os, sys
+import torch
 from secateur.cli import main
 from secateur.train import loop
+torch.set_num_threads(1)  # sums in another order differ in their last digit
 stop = int(sys.argv[1])
 one = loop._Loop._optimiser_step
 def dying(self, batch):
@@ -126,11 +126,9 @@ def test_a_killed_run_on_archives_ends_as_an_undisturbed_one(tmp_path: Path) -> 
         ]  # fmt: skip
 
     assert main(["train", *words("whole")]) == 0
-    alone = os.environ | {"OMP_NUM_THREADS": "1"}  # sums in another order differ in their last digit
-    killed = subprocess.run(
-        [sys.executable, "-c", RUN, "5", *words("killed")], capture_output=True, text=True, env=alone
-    )
-    assert killed.returncode == 9, killed.stderr
+    (tmp_path / "dying.py").write_text(RUN)
+    killed = forked_runs.begun(["5", *words("killed")], tmp_path / "log.txt", tmp_path / "dying.py")
+    assert killed.wait() == 9, (tmp_path / "log.txt").read_text()
     assert main(["train", *words("killed")]) == 0
     one, other = (load_checkpoint(tmp_path / name)[0].state_dict() for name in ("whole", "killed"))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
