@@ -127,7 +127,8 @@ def test_a_killed_worker_costs_its_piece_of_a_map(tmp_path: Path, monkeypatch: p
 def test_what_a_worker_cannot_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text("{}")
-    words = ["transcribe", str(BUNDLED / "dev.jsonl"), "--model", str(tmp_path / "broken"), "--engine", "ray", "--workers", "1"]
+    words = ["transcribe", str(BUNDLED / "dev.jsonl"), "--model", str(tmp_path / "broken")]
+    words += ["--engine", "ray", "--workers", "1"]
     assert main([*words, "--out", str(tmp_path / "o.jsonl")]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("secateur: ") and "broken" in said and "Traceback" not in said
