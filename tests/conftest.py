@@ -30,6 +30,11 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_sessionfinish() -> None:
+    """At its end pytest collects five times, to hear of what is not closed: not among all that was imported."""
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order whole files by `LONG_FILES`, which `make check` leaves out; nothing else moves."""
     place = {name: i for i, name in enumerate(LONG_FILES)}
@@ -41,9 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))
 
 
+TOGETHER = ("keras/test_keras_*.py", "faults/test_*.py")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `--dist loadfile`, the files of tests/keras go to one worker: each backend takes many seconds to import."""
+    """With `--dist loadfile`, all files of `TOGETHER` go to one worker: what they fork from takes long to import."""
     if config.getvalue("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
@@ -51,7 +59,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadFileScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             file = str(super()._split_scope(nodeid))
-            return str(Path(file).parent) if Path(file).name.startswith("test_keras_") else file
+            return next((name for name in TOGETHER if Path(file).match(name)), file)
 
     return Scheduling(config, log)
 

@@ -22,7 +22,7 @@ def place(speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def forks() -> Iterator[Zygote]:
     """A process that has imported everything and forks for each command."""
     from jobs import zygote

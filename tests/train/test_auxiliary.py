@@ -79,10 +79,10 @@ def test_a_run_with_a_helper_resumes_to_the_same_head_and_leaves_the_model_bare(
         heads.append(with_head(task))
         return heads[-1]
 
-    whole, _, log = run_small(None, wrap=wrap, auxiliary_rate=2.0)
+    whole, _, log = run_small(None, wrap=wrap, auxiliary_rate=2.0, steps=12)
     with pytest.raises(StoppedError):
-        run_small(tmp_path, wrap=wrap, stop=10, auxiliary_rate=2.0)
-    again, _, _ = run_small(tmp_path, wrap=wrap, auxiliary_rate=2.0)
+        run_small(tmp_path, wrap=wrap, stop=6, auxiliary_rate=2.0, steps=12)
+    again, _, _ = run_small(tmp_path, wrap=wrap, auxiliary_rate=2.0, steps=12)
     start = with_head(None).head.weight
     assert not torch.equal(heads[0].head.weight, start)
     assert torch.equal(heads[0].head.weight, heads[2].head.weight)

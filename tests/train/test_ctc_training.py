@@ -61,10 +61,10 @@ def test_nothing_is_hidden_before_its_time() -> None:
 
 @pytest.mark.parametrize(("select", "kind"), [("best", "everything"), ("last", "inception")])
 def test_statistics_are_resumed_with_the_weights(select: str, kind: str, tmp_path: Path) -> None:
-    whole, _, log = run_ctc(tmp_path / "whole", kind, select=select)
+    whole, _, log = run_ctc(tmp_path / "whole", kind, select=select, steps=12)
     with pytest.raises(StoppedError):
-        run_ctc(tmp_path / "stopped", kind, select=select, stop=14)
-    again, _, _ = run_ctc(tmp_path / "stopped", kind, select=select)
+        run_ctc(tmp_path / "stopped", kind, select=select, steps=12, stop=6)
+    again, _, _ = run_ctc(tmp_path / "stopped", kind, select=select, steps=12)
     state = whole.state_dict()
     assert any("running_var" in name for name in state)
     for name, value in again.state_dict().items():
@@ -78,7 +78,7 @@ def test_statistics_are_resumed_with_the_weights(select: str, kind: str, tmp_pat
 @pytest.mark.parametrize("method", ["gradual", "group-lasso", "gates"])
 def test_every_method_meets_its_budget(method: str, kind: str) -> None:
     prune = PruneSettings(method=method, remove=0.3, every=2, begin=0.1, end=0.6, kinds=KINDS)
-    model, pruner, _ = run_ctc(None, kind, prune, select="last")
+    model, pruner, _ = run_ctc(None, kind, prune, select="last", steps=14)
     small = pruner.shrunk()
     whole = count_parameters(CONFIGS[kind])["total"]
     assert 0.6 * whole < count_parameters(small.config)["total"] <= 0.7 * whole
@@ -90,7 +90,7 @@ def test_every_criterion_ranks_every_kind(criterion: str) -> None:
     prune = PruneSettings(
         criterion=criterion, remove=0.4, every=2, begin=0.1, end=0.6, kinds=(*KINDS, "layer", "branch", "input")
     )
-    model, pruner, _ = run_ctc(None, "everything", prune, select="last")
+    model, pruner, _ = run_ctc(None, "everything", prune, select="last", steps=12)
     small = pruner.shrunk()
     assert count_parameters(small.config)["total"] <= 0.6 * count_parameters(CONFIGS["everything"])["total"]
     torch.testing.assert_close(outputs(small, inputs(model)), outputs(model, inputs(model)), rtol=1e-4, atol=1e-4)

@@ -70,10 +70,10 @@ def test_the_share_is_that_of_the_trained_numbers() -> None:
 
 
 def test_a_broken_off_run_ends_as_an_undisturbed_one(tmp_path: Path) -> None:
-    whole, _, _ = run_small(None, prune=None, lora_rank=2)
+    whole, _, _ = run_small(None, prune=None, lora_rank=2, steps=12)
     with pytest.raises(StoppedError):
-        run_small(tmp_path, prune=None, lora_rank=2, stop=10)
-    again, _, _ = run_small(tmp_path, prune=None, lora_rank=2)
+        run_small(tmp_path, prune=None, lora_rank=2, steps=12, stop=6)
+    again, _, _ = run_small(tmp_path, prune=None, lora_rank=2, steps=12)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
 
 

@@ -100,10 +100,10 @@ def test_the_ranking_reads_the_merged_weights_and_their_exact_gradient() -> None
 @pytest.mark.parametrize("method", METHODS)
 def test_a_broken_off_run_ends_as_an_undisturbed_one(method: str, tmp_path: Path) -> None:
     settings = replace(PRUNE, method=method, schedule="cubic")
-    _, whole, _ = run_small(None, prune=settings, lora_rank=2)
+    _, whole, _ = run_small(None, prune=settings, lora_rank=2, steps=12)
     with pytest.raises(StoppedError):
-        run_small(tmp_path, prune=settings, lora_rank=2, stop=14)
-    _, again, _ = run_small(tmp_path, prune=settings, lora_rank=2)
+        run_small(tmp_path, prune=settings, lora_rank=2, steps=12, stop=6)
+    _, again, _ = run_small(tmp_path, prune=settings, lora_rank=2, steps=12)
     first, second = whole.shrunk(), again.shrunk()
     assert first.config == second.config
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))

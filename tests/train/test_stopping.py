@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,17 @@ def run_course(
     return model, course, train(model, run, TrainSettings(**{**SETTINGS, "steps": 48, "select": "last", **changed}))
 
 
+@cache
+def undisturbed(patience: int) -> tuple[Any, Course, list[dict[str, Any]]]:
+    """A whole run; tests look at it and leave it as it is."""
+    return run_course(None, ERRORS, patience=patience)
+
+
 @pytest.mark.parametrize(
     ("patience", "validations", "best"), [(0, 12, 11), (1, 3, 1), (2, 4, 1), (3, 8, 4), (4, 12, 8)]
 )
 def test_a_run_stops_after_so_many_validations_without_a_better_one(patience: int, validations: int, best: int) -> None:
-    model, course, log = run_course(None, ERRORS, patience=patience)
+    model, course, log = undisturbed(patience)
     assert len(log) == len(course.seen) == validations
     stopped = log[-1].get("stopped")
     assert stopped == (log[-1]["step"] if 0 < patience < 4 else None)
@@ -68,7 +75,7 @@ def test_patience_waits_for_the_pruner() -> None:
 
 @pytest.mark.parametrize("stop", [10, 14])
 def test_a_broken_off_run_stops_where_an_undisturbed_one_does(stop: int, tmp_path: Path) -> None:
-    whole, _, log = run_course(None, ERRORS, patience=2)
+    whole, _, log = undisturbed(2)
     with pytest.raises(StoppedError):
         run_course(tmp_path, ERRORS, (Stop(stop),), patience=2, save_every=4)
     done = stop // 4
