@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,7 +127,7 @@ FOR_PRUNING = [
     (["--prune.merge-kind", "learned"], "prune.merge_kind has no effect without prune.merge_frames"),
     (["--prune.target", "size=0.5", "--prune.remove", "0.5"], "prune.target and prune.remove both say how much"),
     (["--prune.audio-seconds", "21000"], "prune.audio_seconds 21000 is more than the"),
-    (["--prune.width", "0.3"], "width: 0.3 of 24 dimensions is less than 8"),
+    (["--prune.width", "0.3"], "width: 0.3 of 24 dimensions is less than 8: give at least 0.334"),
     (["--prune.width", "1.5"], "width must be above 0 and at most 1, found 1.5"),
     (["--model", "{place}/ctc", "--prune.width", "0.8"], "the residual stream of the family 'ctc' cannot be cut"),
     (["--prune.languages", "de"], "this model knows English only"),
@@ -267,6 +268,30 @@ def test_what_an_export_lacks_is_told_before_the_model_is_read(place: Path, caps
         assert line in capsys.readouterr().err
     assert main(["export", model, "--out", out, "--check"]) == 0
     assert not Path(out).exists()
+
+
+def test_an_exported_model_is_not_exported_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "export.json").write_text("{}")
+    for name in ("secateur-en", str(tmp_path / "mine")):
+        assert main(["export", name, "--out", str(tmp_path / "x")]) == 2
+        assert f"{name} is an exported model already (" in capsys.readouterr().err
+
+
+def test_a_model_of_clips_of_their_own_length_is_padded_elsewhere(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {}
+    for padded in (True, False):
+        folder = place / f"padded-{padded}"
+        shutil.copytree(place / "model", folder)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"padded": padded}))
+        for form in ("onnx", "transformers"):
+            words = ["export", str(folder), "--out", str(place / "x"), "--format", form, "--check"]
+            assert main(words) == 0
+            told[padded, form] = "and what reads transformers pads them to" in capsys.readouterr().err
+    assert told == {(p, f): not p and f == "transformers" for p, f in told}
 
 
 def test_only_the_very_same_run_goes_on_in_a_folder(place: Path, tmp_path: Path) -> None:

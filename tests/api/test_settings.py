@@ -203,8 +203,15 @@ def test_the_nearest_name_may_lie_in_a_part() -> None:
         secateur.api.train(trai="a.jsonl", out="x")
     with pytest.raises(SecateurError, match=r"prune: unknown key 'remov' \(did you mean 'remove'\?\)"):
         secateur.prune(train="a.jsonl", out="x", prune__remov=0.2)
-    with pytest.raises(SecateurError, match="evaluate: takes 2 values without a name, found 3"):
+    with pytest.raises(SecateurError, match="evaluate: takes 2 values without a name, found 3: name the others"):
         secateur.evaluate("m", "a.jsonl", "b.jsonl")
+    with pytest.raises(SecateurError, match=r"found 2: name the others, such as out=\.\.\."):
+        secateur.export("tiny.en", "exported")
+    for keyword in ("training.steps", "training__steps"):
+        with pytest.raises(SecateurError, match=r"'training.step'\?\), in a call training__step=\.\.\.|found -3"):
+            secateur.adapt(**{"train": "a.jsonl", "out": "x", keyword: -3})
+    with pytest.raises(SecateurError, match=r"did you mean 'training.steps'\?\), in a call training__steps=\.\.\."):
+        secateur.adapt(train="a.jsonl", out="x", steps=3)
 
 
 def test_every_part_that_has_the_name_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

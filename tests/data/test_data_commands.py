@@ -32,6 +32,33 @@ def test_check_exits_with_1_when_there_are_problems(tmp_path: Path, capsys: pyte
     assert main(["data", "check", TRAIN, TRAIN, "--write", str(tmp_path / "x.jsonl")]) == 2
 
 
+def test_check_goes_on_after_lines_that_are_no_utterance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Path(TRAIN).read_text().splitlines()[:6]
+    whole = [json.loads(line) | {"audio": str(BUNDLED / json.loads(line)["audio"])} for line in lines]
+    rows = [json.dumps(row) for row in whole[:5]]
+    again, silent = whole[2] | {"audio": str(tmp_path / "gone.wav")}, whole[5] | {"text": ""}
+    rows[1:1] = [json.dumps(again), '{"id": "x"', json.dumps(whole[4] | {"duration": "2 s"}), json.dumps(silent)]
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(rows))
+    assert main(["data", "check", str(path), "--json", "--write", str(tmp_path / "good.jsonl")]) == 1
+    result = json.loads(capsys.readouterr().out)
+    first, name = whole[2]["id"], f"{path}"
+    assert {(p["id"], p["problem"]) for p in result["problems"]} == {
+        (first, "missing"), (first, "same-id"), ("line 3", "line"), ("line 4", "line"),
+    }  # fmt: skip
+    details = {p["problem"]: p["detail"] for p in result["problems"]}
+    assert details["same-id"] == f"{name}, line 7: id '{first}' is already on line 2"
+    assert details["line"] == 'duration: expected a number of seconds, found "2 s"'
+    assert [u.id for u in read_manifest(tmp_path / "good.jsonl")] == [
+        whole[i]["id"] for i in (0, 5, 1, 3, 4)
+    ]  # fmt: skip
+    assert any("fewer than 20 transcripts in en, too few" in remark for remark in result["remarks"])
+    assert any('1 clips have the text ""' in remark for remark in result["remarks"])
+    path.write_text('{"id": "x"\n{"id": 3}\n')
+    assert main(["data", "check", str(path)]) == 2
+    assert "line 1: not valid JSON" in capsys.readouterr().err
+
+
 def test_stats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "stats", TRAIN, "--by", "speaker", "--histogram", str(tmp_path / "h.png")]) == 0
     lines = capsys.readouterr().out.splitlines()

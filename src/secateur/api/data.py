@@ -51,7 +51,9 @@ class DataSettings(Settings):
         "start until these stay within 0.5 points of the original (training.interpolation).",
         was=("retain_dev",),
     )
-    noise: tuple[Path, ...] = option((), "Mix these recordings of noise into training clips (see training.augment).")
+    noise: tuple[Path, ...] = option(
+        (), "Mix these recordings of noise, or those of manifests (.jsonl), into training clips (see training.augment)."
+    )
     nonspeech: tuple[Path, ...] = option(
         (), "Train silence on the recordings of these manifests (empty text), beside generated ones."
     )

@@ -112,7 +112,13 @@ def export(settings: ExportSettings) -> Json:
     check_together(settings, precision, by_condition)
     if settings.format == "onnx":
         _check_precision(settings, precision)
+    _check_not_exported(settings.model)
     config = read_config(fetch(settings.model) / "config.json")
+    if settings.format != "onnx" and getattr(config, "padded", True) is False:
+        say(
+            f"note: {config.name} was made for clips of their own length, and what reads {settings.format} pads them "
+            f"to {config.max_seconds:g} s: texts and error rate may differ from those measured here; measure there"
+        )
     check_conditions(settings, by_condition, config)
     check_nibbles(settings)
     _check_vocabulary(settings, config)
@@ -145,6 +151,21 @@ def export(settings: ExportSettings) -> Json:
     return export_checked(
         source, source.text, settings.out, precision, settings.clips, gate, settings.calibrate, settings.four_bits
     )
+
+
+def _check_not_exported(model: str) -> None:
+    """Refuse an exported model, bundled or in a folder.
+
+    Raises:
+        SecateurError: where it is, and what to name instead.
+    """
+    from ..runtime.contents import BUNDLED, is_export
+
+    folder = next((one for one in (Path(model), BUNDLED / model) if one.is_dir() and is_export(one)), None)
+    if folder is not None:
+        raise SecateurError(
+            f"{model} is an exported model already ({folder}): name the checkpoint folder that it was made from"
+        )
 
 
 def _check_precision(settings: ExportSettings, precision: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -61,11 +62,15 @@ def settings_of(cls: type[S], name: str, inputs: Sequence[object], options: Mapp
         first, last = inputs[: len(named) - 1], inputs[len(named) - 1 :]
         inputs = [*first, last[0] if len(last) == 1 and isinstance(last[0], list | tuple) else tuple(last)]
     if len(inputs) > len(named):
-        raise SecateurError(f"{name}: takes {len(named)} values without a name, found {len(inputs)}")
+        rest = [f.name for f in dataclasses.fields(cls) if not f.metadata.get("positional")]  # type: ignore[arg-type]
+        hint = f": name the others, such as {'out' if 'out' in rest else rest[0]}=..." if rest else ""
+        raise SecateurError(f"{name}: takes {len(named)} values without a name, found {len(inputs)}{hint}")
     values |= {f.name: given for f, given in zip(named, inputs, strict=False)}
     wholes: dict[str, Any] = {}  # parts that were given as settings objects, which hold defaults, too
-    for key, value in sorted(options.items(), key=lambda pair: pair[0].count("__")):  # parts before their settings
-        *parts, last = key.split("__")
+    for key, value in sorted(
+        options.items(), key=lambda pair: pair[0].replace(".", "__").count("__")
+    ):  # parts before their settings
+        *parts, last = key.replace(".", "__").split("__")
         table, path = values, ""
         for part in parts:
             inner, path = table.get(part, {}), f"{path}{part}."
@@ -78,7 +83,13 @@ def settings_of(cls: type[S], name: str, inputs: Sequence[object], options: Mapp
         if last in table and (path not in wholes or last in changed_in(wholes[path])):
             raise SecateurError(f"{name}: {path}{last} is given twice in this call: leave out one")
         table[last] = value
-    return from_dict(cls, values, name)
+    try:
+        return from_dict(cls, values, name)
+    except SecateurError as problem:
+        nearest = re.search(r"unknown key .* \(did you mean '(\w+\.[\w.]+)'", str(problem))
+        if nearest is None:
+            raise
+        raise SecateurError(f"{problem}, in a call {nearest[1].replace('.', '__')}=...") from problem
 
 
 def _signature(cls: type) -> inspect.Signature:

@@ -47,6 +47,7 @@ def study(settings: StudyJobSettings) -> Json:
 
     require("torch", "train")
     from ..base.device import pick_device
+    from ..base.errors import check_known
     from ..study.outcome import study_outcome
     from ..study.page import write_page
     from ..study.runs import expand, run_study
@@ -56,6 +57,8 @@ def study(settings: StudyJobSettings) -> Json:
     from ..study.table import as_values, text
     from ..weights.fetch import check_name
 
+    if settings.against:
+        check_known("arm", settings.against, read_study(settings.study).arms)
     devices = [str(pick_device(name)) for name in settings.devices]
     if settings.check:
         study_settings = read_study(settings.study)

@@ -144,7 +144,7 @@ def _format_of(options: TranscribeSettings) -> Format:
 def _each(options: TranscribeSettings) -> Json:
     """Every input by itself; those that fail are named on standard error."""
     from ..runtime.recogniser import Recogniser
-    from ..runtime.sides import say_no_speech
+    from ..runtime.remarks import Remarks
     from ..runtime.subtitles import WRITERS
 
     inputs = find_inputs(options.inputs)
@@ -160,6 +160,7 @@ def _each(options: TranscribeSettings) -> Json:
     decoding = options.how()
     rewrite = rewriter(options.writing, decoding.words)
     files: list[Json] = []
+    remarks = Remarks(decoding, options.channel)
     failed: list[dict[str, str]] = []
     paths = {name: None if options.out is None else options.out / names[name] for name in inputs}
     results = _transcribed(recogniser, inputs, decoding, options, rewrite, paths)
@@ -172,13 +173,13 @@ def _each(options: TranscribeSettings) -> Json:
             failed.append({"file": name, "problem": problem})
             continue
         files.append({"file": name, **to_dict(result)})
-        if not result.text.strip():
-            say_no_speech(name, options.channel)
+        remarks.add(name, result)
         if options.out is not None:
             path = options.out / names[name]
             write_text(path, WRITERS[options.format](result, options.subtitles))
             for part in path.parent.glob(f"{glob.escape(path.name)}*.part"):
                 part.unlink()
+    remarks.end()
     written = [] if options.out is None else [str(options.out / names[f["file"]]) for f in files]
     extra = {"subtitles": to_dict(options.subtitles)} if options.format in TIMED else {}
     return {"format": options.format, "files": files, "written": written, "failed": failed, **extra}

@@ -14,6 +14,8 @@ SIDES = ("left", "right")
 PIECE = 0.25  # seconds that are judged at a time
 CANCELLED = 0.25  # energy of the mean of two, where that of unrelated channels is 1 and that of equal ones 2
 CANCELLED_OF_MORE = 0.1  # of more than two, where nobody wires a cable wrongly
+SPOKEN, VARYING = -45.0, 12.0  # dBFS that a channel with speech reaches, and dB that it varies by
+UNLIKE = 0.4  # correlation of levels, and of samples, below which two channels have different speakers
 SHARE = 0.05  # of a recording's energy that lies in such pieces, from which on the mean is not used
 
 Array = NDArray[np.float32]
@@ -66,6 +68,24 @@ class Mixer:
     def loudest(self) -> int:
         """The channel with most energy; the first of equally loud ones."""
         return int(np.argmax(self._loudness >= 0.999 * self._loudness.max()))
+
+
+def hold_different_speech(channels: Array, rate: int) -> bool:
+    """Whether two channels (2, samples) have a speaker each: both vary as speech does, and neither follows the other.
+
+    Two microphones in one room are alike in their loudness, where their samples are not.
+    """
+    size = max(1, round(0.1 * rate))
+    count = channels.shape[1] // size
+    if channels.shape[0] != 2 or count < 10:
+        return False
+    pieces = channels[:, : count * size].reshape(2, count, size).astype(np.float64)
+    levels = 10 * np.log10(np.square(pieces).mean(2) + 1e-10)  # dB of full scale
+    high, low = np.percentile(levels, 95, axis=1), np.percentile(levels, 10, axis=1)
+    if high.min() < SPOKEN or (high - low).min() < VARYING:
+        return False
+    of_levels, of_samples = (np.atleast_2d(np.corrcoef(one))[0, 1] for one in (levels, pieces.reshape(2, -1)))
+    return bool(max(of_levels, abs(of_samples)) < UNLIKE)
 
 
 def one_of(block: Array, channel: str | int, name: str) -> Array:

@@ -42,6 +42,9 @@ def show(result: Json) -> str:
             f"{r['bytes'] / 1e6:.1f} MB" if r["bytes"] else "", real_time(r['rtf']),
         ])  # fmt: skip
     lines = [shown_table(["model", metric, "95 % interval", "parameters", "MACs a clip", "file", "RTF"], rows), ""]
+    if "exported" in result["models"]:
+        line = "'pruned' and 'exported' are one model: file and RTF are of its export, the rate of 'pruned' is not"
+        lines += [translated(line), ""]
     for name, d in result["against"].items():
         line = translated(
             f"exported against {name}: {100 * d['delta']:+.1f} points "
@@ -50,7 +53,8 @@ def show(result: Json) -> str:
         lines += [line, *([translated(d["note"])] if d.get("note") else [])]
     if result.get("use_table"):
         titles, cells = result["use_table"]
-        lines += ["", translated("real use, A the original, B the exported pruned model"), shown_table(titles, cells)]
+        line = "real use, decoded as transcribe does (above: greedily), A the original, B the exported pruned model"
+        lines += ["", translated(line), shown_table(titles, cells)]
         lines += [translated(f"WARNING: {line}") for line in result["use_worse"]]
     for name, one in result.get("forgotten", {}).items():
         rates = f"{100 * one['original']:.1f} % by the original, {100 * one['now']:.1f} % now"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
+from dataclasses import dataclass
+from pathlib import Path
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import Json
@@ -21,6 +23,16 @@ OTHER_NAMES = {
     "client_id": "speaker", "lang": "language", "locale": "language", "start": "offset", "begin": "offset",
     "start_time": "offset", "speaker_id": "speaker", "spkr": "speaker",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A line of a manifest that is no utterance, or one whose id a line before it has."""
+
+    where: str  # "line 5"
+    problem: str
+    id: str = ""  # of the utterance, where it is one
+    audio: Path | None = None
 
 
 def rename(values: Json) -> None:

@@ -16,7 +16,7 @@ from ..base.errors import UTTERANCES, SecateurError, several
 from ..base.files import Json, at_home, atomic_path
 from ..base.remote import absolute, open_remote, url_of
 from ..text.languages import language_tag
-from .fields import ALL, FIELDS, LEAST, TEXTS, check_names, described
+from .fields import ALL, FIELDS, LEAST, TEXTS, Fault, check_names, described
 from .hashes import Hashes
 from .other_files import PREPARE, not_a_manifest
 from .shards import is_shards, read_samples
@@ -61,13 +61,16 @@ def read_manifest(path: str | Path) -> list[Utterance]:
 class ManifestFile:
     """A manifest that is read anew, line by line, by every loop over it: for what passes over it more than once."""
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, tolerant: bool = False) -> None:
+        """`tolerant`: `faults` lists lines that cannot be used and ids that come again, which are errors otherwise."""
+        self.path, self.tolerant = Path(path), tolerant
         self.count = 0  # of utterances, once a loop is through
+        self.faults: list[Fault] = []  # of the last loop
 
     def __iter__(self) -> Iterator[Utterance]:
-        number = 0
-        for number, u in enumerate(iter_manifest(self.path), 1):  # noqa: B007
+        number, self.faults = 0, []
+        offsets = iter_offsets(self.path, self.faults if self.tolerant else None)
+        for number, (_, u) in enumerate(offsets, 1):  # noqa: B007
             yield u
         self.count = number
 
@@ -85,30 +88,36 @@ def iter_manifest(path: str | Path) -> Iterator[Utterance]:
         yield utterance
 
 
-def iter_offsets(path: str | Path) -> Iterator[tuple[int, Utterance]]:
-    """The same, with the byte at which each line begins (in archives, 0)."""
+def iter_offsets(path: str | Path, faults: list[Fault] | None = None) -> Iterator[tuple[int, Utterance]]:
+    """The same, with the byte at which each line begins (in archives, 0); with a list for `faults`, they go there."""
     path = Path(path)
     seen = Hashes()
-    for where, offset, utterance in _located(path):
+    for where, offset, utterance in _located(path, faults):
         if not seen.add(utterance.id):
-            first = next(other_where for other_where, _, other in _located(path) if other.id == utterance.id)
+            others = _located(path, None if faults is None else [])
+            first = next(at for at, _, other in others if other.id == utterance.id)
             if first != where:  # else two ids with one hash
-                raise SecateurError(f"{where}: id '{utterance.id}' is already on {first.removeprefix(f'{path}, ')}")
+                message = f"{where}: id '{utterance.id}' is already on {first.removeprefix(f'{path}, ')}"
+                if faults is None:
+                    raise SecateurError(message)
+                faults.append(Fault(where.removeprefix(f"{path}, "), message, utterance.id, utterance.audio))
         yield offset, utterance
     if not seen:
-        raise SecateurError(f"{path}: no utterances in it")
+        raise SecateurError(
+            f"{path}, {faults[0].where}: {faults[0].problem}" if faults else f"{path}: no utterances in it"
+        )
 
 
-def _located(path: Path) -> Iterator[tuple[str, int, Utterance]]:
+def _located(path: Path, faults: list[Fault] | None = None) -> Iterator[tuple[str, int, Utterance]]:
     """Every utterance and where it is, as messages say it and in bytes."""
     if is_shards(path):
         for where, values in read_samples(path):
             yield where, 0, from_values(values, Path(), where)
     else:
-        yield from _lines(path)
+        yield from _lines(path, faults)
 
 
-def _lines(path: Path) -> Iterator[tuple[str, int, Utterance]]:
+def _lines(path: Path, faults: list[Fault] | None = None) -> Iterator[tuple[str, int, Utterance]]:
     try:
         folder = absolute(path.parent)
         with open_remote(path) if url_of(path) else path.open("rb") as lines:
@@ -122,7 +131,12 @@ def _lines(path: Path) -> Iterator[tuple[str, int, Utterance]]:
                     if first and line[:1] != b"{":
                         raise not_a_manifest(path)
                     first = False
-                    yield where, offset, parse_line(line, folder, where)
+                    try:
+                        yield where, offset, parse_line(line, folder, where)
+                    except SecateurError as problem:
+                        if faults is None:
+                            raise
+                        faults.append(Fault(f"line {number}", str(problem).removeprefix(f"{where}: ")))
                 offset += len(raw)
     except FileNotFoundError:
         raise SecateurError(f"{path}: no such file{_manifests_beside(path)}") from None

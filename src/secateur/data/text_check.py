@@ -38,6 +38,8 @@ Kind = Literal[
     "characters",
     "duplicate",
     "times",
+    "same-id",
+    "line",
 ]
 MEANING: dict[Kind, str] = {
     "missing": "no such audio file",
@@ -51,6 +53,8 @@ MEANING: dict[Kind, str] = {
     "characters": "marks or characters that hardly any other transcript has",
     "times": "times inside of the transcript: labels or subtitles taken for text",
     "duplicate": "the same samples as another clip",
+    "same-id": "an id that a line before it has",
+    "line": "no utterance: every other command refuses the manifest",
 }
 
 

@@ -164,12 +164,21 @@ def table(measured: Sequence[Line]) -> tuple[list[str], list[list[str]]]:
         scale, digits = (1.0, 2) if one.unit == "s" else (100.0, 1)
         interval = f"{scale * one.low:.{digits}f} to {scale * one.high:.{digits}f}"
         what = {"rate": "error rate", "share": "recordings with text", "s": "median from the joints"}[one.unit]
-        more = "" if one.words_a_minute is None else f"{one.words_a_minute:.1f} words a minute invented"
+        more = "" if one.words_a_minute is None else f"{one.words_a_minute:.1f}"
         cells.append([
             one.name, str(one.clips), what, shown(one.value, one.unit), interval, change,
             f"{100 * one.loops:.1f} %", more,
         ])  # fmt: skip
-    return ["condition", "clips", "measured", "value", "95 % interval", "against clean, points", "loops", ""], cells
+    return [
+        "condition",
+        "clips",
+        "measured",
+        "value",
+        "95 % interval",
+        "against clean, points",
+        "loops",
+        "words a minute invented",
+    ], cells
 
 
 def change_table(compared: Sequence[Change]) -> tuple[list[str], list[list[str]]]:

@@ -43,7 +43,10 @@ def width_of(model: Network, share: float) -> int:
         raise SecateurError(f"width: the residual stream of the family '{model.config.family}' cannot be cut")
     width = int(share * model.config.width + 1e-9) // MULTIPLE * MULTIPLE
     if width < MULTIPLE:
-        raise SecateurError(f"width: {share:g} of {model.config.width} dimensions is less than {MULTIPLE}")
+        least = math.ceil(1000 * MULTIPLE / model.config.width) / 1000
+        raise SecateurError(
+            f"width: {share:g} of {model.config.width} dimensions is less than {MULTIPLE}: give at least {least:g}"
+        )
     for stream in streams:
         _shares(dict(model.named_parameters()), stream)
     return width

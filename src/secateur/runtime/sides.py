@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..audio.channels import side_name
+from ..audio.channels import hold_different_speech, side_name
 from ..audio.level import SILENCE_DB, peak_db
 from ..audio.read import Source, audio_info, read_audio, read_channels
 from ..base.errors import SecateurError
@@ -22,6 +22,7 @@ Sides = Literal["left", "right", "mix", "split"]
 
 MOST_SIDES = 8  # channels that are transcribed by themselves
 QUIET_SECONDS = 600  # of files up to which it is looked how loud they are
+LOOKED_AT = 60.0  # seconds from the beginning in which channels are compared
 SAME = 1e-3  # difference of channels that hold the same, of full scale
 
 
@@ -70,6 +71,20 @@ def say_no_speech(name: str, channel: Sides | None) -> None:
     if -np.inf < loudest < SILENCE_DB:
         hint = f"; it is almost silent, its loudest sample at {loudest:.0f} dBFS: make it louder"
     say(f"secateur: {name}: no speech found{hint}")
+
+
+def hint_at_split(name: str) -> bool:
+    """Print a line where a recording's two channels hold different speech, which is mixed; whether they do."""
+    info = audio_info(name)
+    if info.channels != 2:
+        return False
+    if not hold_different_speech(read_channels(name, 8000, seconds=min(LOOKED_AT, info.seconds)), 8000):
+        return False
+    say(
+        f"secateur: {name}: its two channels hold different speech, and are mixed here: --channel split transcribes "
+        "each by itself"
+    )
+    return True
 
 
 def joined(sides: Sequence[tuple[str, Transcript]]) -> Transcript:

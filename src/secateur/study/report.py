@@ -140,6 +140,11 @@ def _table_section(
     return section(f"On {data}", text, "".join(parts))
 
 
+def _cells(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Rows of a table of text for HTML, with the sign for minus that the rest of the page has."""
+    return [[escape(name), *(escape(cell).replace("-", "\u2212") for cell in rest)] for name, *rest in rows]
+
+
 def _use_section(use: Sequence[tuple[str, Results]]) -> str:
     """Every model under conditions of real use, and the last against the first."""
     if not use:
@@ -147,14 +152,14 @@ def _use_section(use: Sequence[tuple[str, Results]]) -> str:
     parts = []
     for name, results in use:
         titles, rows = real_use_table.table(real_use_table.lines(results))
-        cells = [[escape(cell) for cell in row] for row in rows]
+        cells = _cells(rows)
         parts.append(f"<h3>{escape(name)}</h3>" + markup.table(titles, cells, f"{name} in real use"))
     if len(use) > 1:
         (first, a), (last, b) = use[0], use[-1]
         compared = real_use_table.changes(a, b)
         titles, rows = real_use_table.change_table(compared)
         caption = f"{last} (B) against {first} (A), on the same recordings"
-        cells = [[escape(cell) for cell in row] for row in rows]
+        cells = _cells(rows)
         shares = [(one.name, one) for one in compared if one.unit != "s"]
         drawn = f"<figure>{plots.forest(shares, first)}</figure>" if shares else ""
         parts.append(f"<h3>Before and after</h3>{drawn}" + markup.table(titles, cells, caption))

@@ -135,7 +135,13 @@ def _some_left(unseen: list[Utterance], tests: Sequence[Utterance]) -> list[Utte
 
 
 def _noise(files: Sequence[Path], device: torch.device) -> NoiseBank | None:
-    return NoiseBank.read(files, 16000, device) if files else None
+    """The bank of recordings and of those that manifests list."""
+    recordings = [
+        audio
+        for path in files
+        for audio in ([u.audio for u in read_manifest(path)] if path.suffix == ".jsonl" else [path])
+    ]
+    return NoiseBank.read(recordings, 16000, device) if recordings else None
 
 
 def named_sets(manifests: Sequence[Path]) -> dict[str, list[Utterance]]:

@@ -39,7 +39,7 @@ class Options(Settings):
 def run(options: Options) -> Json:
     """Check each manifest on its own; `_exit` is 1 when anything was found."""
     from ...base.errors import SecateurError
-    from ...data.check import CheckSettings, check
+    from ...data.check import CheckSettings, Kind, Problem, check
     from ...data.manifest import ManifestFile, manifest_writer
     from ...data.summary import Overview
 
@@ -49,10 +49,22 @@ def run(options: Options) -> Json:
     problem_rows: list[dict[str, str]] = []
     checked, remarks = 0, []
     for name in options.manifests:
-        utterances = ManifestFile(name)
+        utterances = ManifestFile(name, tolerant=True)
         problems = check(utterances, settings, options.workers, options.audio)
+        for fault in utterances.faults:
+            kind: Kind = "same-id" if fault.id else "line"
+            problems.append(Problem(kind, fault.id or fault.where, fault.problem, fault.audio or utterances.path))
         checked += utterances.count
-        remarks += [f"{name}: {remark}" for remark in Overview(utterances).remarks()]
+        overview = Overview(utterances)
+        few = [language for language, count in overview.languages.items() if count < settings.few]
+        remarks += [f"{name}: {remark}" for remark in overview.remarks()]
+        if few:
+            remarks.append(
+                f"{name}: fewer than {settings.few} transcripts in {', '.join(few)}, too few to judge unusual speeds "
+                "and characters by"
+            )
+        if overview.empty:
+            remarks.append(f'{name}: {overview.empty} clips have the text "" and are taken to hold no speech')
         problem_rows += [
             {"manifest": name, "id": p.id, "problem": p.kind, "detail": p.detail, "audio": str(p.audio)}
             for p in problems

@@ -65,7 +65,8 @@ def run(options: Options) -> Json:
         parameters, types = _stored_parts(folder, config, header), sorted({t.type for t in header.values()})
     seconds = min(SECONDS, config.max_seconds)
     return {
-        "folder": str(folder), "config": {key: value for key, value in values.items() if key != "tokens"},
+        "model": options.model, "folder": str(folder),
+        "config": {key: value for key, value in values.items() if key != "tokens"},
         "parameters": parameters, "types": types, "exported": to_dict(exported),
         "max_seconds": config.max_seconds, "tokens": values.get("tokens"), "widths": widths(config),
         "macs": family.parts(config, seconds, TOKENS), "macs_seconds": seconds,
@@ -142,8 +143,10 @@ def show(result: Json) -> str:
     facts += [f"frames merged {merges}"] if (merges := merges_in(config)) else []
     facts.append(f"stored as {'/'.join(result['types'])}")
     title = padded(translated("parameters"), 11, right=True)
+    name, own = config["name"], result["model"]
+    called = name if name in (own, Path(own).name) else f"{own} ({name})"  # what was pruned keeps its origin's name
     lines = [
-        f"{config['name']}: {', '.join(map(translated, facts))}",
+        f"{called}: {', '.join(map(translated, facts))}",
         f"{padded(translated('part'), 58)} {padded(translated('widths'), 32)} {title}",
     ]
     for part, count in parts.items():
