@@ -29,15 +29,27 @@ def plain(text: str) -> list[str]:
     return "".join(c for c in text.lower() if c.isalnum() or c in "' ").split()
 
 
+@pytest.fixture(scope="module")
+def two(recogniser: Recogniser, speech: Path) -> list[tuple[np.ndarray, list[str]]]:  # type: ignore[type-arg]
+    """Two clips, and the words of each alone."""
+    audios = [audio for audio, _ in clips(speech, "librispeech-mini", 40, "dev")[:2]]
+    return [(audio, plain(recogniser.transcribe(audio).text)) for audio in audios]
+
+
 @pytest.mark.parametrize("pause", [3, 12])
 @pytest.mark.parametrize("detector", ["auto", "energy"])
-def test_a_pause_loses_no_words(recogniser: Recogniser, speech: Path, pause: int, detector: str) -> None:
-    one, other = (audio for audio, _ in clips(speech, "librispeech-mini", 40, "dev")[:2])
+def test_a_pause_loses_no_words(
+    recogniser: Recogniser,
+    two: list[tuple[np.ndarray, list[str]]],
+    pause: int,
+    detector: str,  # type: ignore[type-arg]
+) -> None:
+    (one, _), (other, _) = two
     hiss = (3e-4 * np.random.default_rng(0).standard_normal(pause * RATE)).astype(np.float32)
     joined = recogniser.transcribe(
         np.concatenate([one, hiss, other]), DecodingOptions(vad_detector=detector, word_times=True)
     )
-    alone = [plain(recogniser.transcribe(audio).text) for audio in (one, other)]
+    alone = [words for _, words in two]
     words = plain(joined.text)
     assert len(words) == pytest.approx(sum(map(len, alone)), abs=3)
     assert len({*alone[1]} & {*words}) >= 0.8 * len({*alone[1]})

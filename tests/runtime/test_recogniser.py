@@ -25,18 +25,18 @@ def recogniser() -> Recogniser:
 
 
 def test_batches_keep_order_and_text(recogniser: Recogniser, speech: Path) -> None:
-    audios = [audio for audio, _ in clips(speech, "speechocean762", 4)]
+    audios = [audio for audio, _ in clips(speech, "speechocean762", 2)]
     together = recogniser.transcribe_batch([*audios, np.zeros(16000, np.float32)])
-    assert [t.text for t in together[:4]] == [recogniser.transcribe(audio).text for audio in audios]
+    assert [t.text for t in together[:2]] == [recogniser.transcribe(audio).text for audio in audios]
     assert all(t.language == "en" for t in together)
     assert [t.duration for t in together] == pytest.approx([len(a) / 16000 for a in audios] + [1.0], abs=1e-3)
-    assert together[4].text == ""
-    assert together[4].segments == ()
+    assert together[2].text == ""
+    assert together[2].segments == ()
 
 
 def test_words_come_out_right(recogniser: Recogniser, speech: Path) -> None:
     kaldialign = pytest.importorskip("kaldialign")
-    long = clips(speech, "librispeech-mini", 40)[:5]
+    long = clips(speech, "librispeech-mini", 40)[:3]
     audio, reference = np.concatenate([a for a, _ in long]), " ".join(text for _, text in long)
 
     def error_rate(options: DecodingOptions) -> float:
@@ -44,7 +44,7 @@ def test_words_come_out_right(recogniser: Recogniser, speech: Path) -> None:
         words = "".join(c if c.isalnum() or c in "' " else " " for c in text).split()
         return float(kaldialign.edit_distance(reference.split(), words)["total"]) / len(reference.split())
 
-    assert len(audio) > 60 * 16000
+    assert len(audio) > 31 * 16000
     assert error_rate(DecodingOptions(timestamps=False)) < 0.15  # cut at quiet places
 
 
@@ -98,7 +98,7 @@ def test_an_exported_model_says_the_same_and_needs_no_torch(
     from secateur.export.onnx import export_onnx
 
     folder = export_onnx(recogniser.session.model, recogniser.tokenizer, tmp_path / "exported")  # type: ignore[attr-defined]
-    audios = [audio for audio, _ in clips(speech, "speechocean762", 3)]
+    audios = [audio for audio, _ in clips(speech, "speechocean762", 2)]
     np.savez(tmp_path / "clips.npz", *audios)
     code = (
         "import sys, numpy\n"
