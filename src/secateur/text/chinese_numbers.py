@@ -37,6 +37,13 @@ def _money(m: Match) -> str:
     return amount + _CURRENCIES[name]
 
 
+def _price(m: Match) -> str:
+    """`¥5000-8000/月`: 每月五千到八千元."""
+    unit = m[5] or "元"
+    amounts = (counted(_short(number), unit) for number in (m[1] or m[3], m[2] or m[4]) if number)
+    return f"每{_EACH.get(m[6], m[6])}{'到'.join(amounts)}{unit}"
+
+
 def _short(number: str) -> str:
     """An amount without zeros at the end: 3.50 is read 3.5."""
     return number.rstrip("0").rstrip(".") if "." in number else number
@@ -105,7 +112,9 @@ _PERCENTS = re.compile(rf"({_N})%{_DASH}({_N})%")
 _PERMILLE = re.compile(rf"(-?)({_N})\s*‰")
 _ORDINAL = re.compile(r"第\s*(\d+)(?![\d.])")
 _AFTER_UNIT = re.compile(r"(?<![\d.])(\d+)([米块元])(\d{1,2})(?![\d.]|[分角毛厘毫]|公分|厘米)")
-_PRICE = re.compile(rf"(?:¥({_N})|({_N})\s*(元|块|美元|欧元|港元))\s*/\s*([\u4e00-\u9fff]{{1,3}}|kg|m2)")
+_PRICE = re.compile(
+    rf"(?:¥({_N})(?:{_DASH}({_N}))?|({_N})(?:{_DASH}({_N}))?\s*(元|块|美元|欧元|港元))\s*/\s*([\u4e00-\u9fff]{{1,3}}|kg|m2)"
+)
 _TWO = re.compile(r"(?<![\d.:/第A-Za-z])2(?![\d.:/A-Za-z%])(?=[\u4e00-\u9fff])")
 _MONTH_DAY = re.compile(r"(?<!\d)(\d{1,2})月(\d{1,2})(?=[日号])")
 _WON = re.compile(
@@ -198,7 +207,7 @@ RULES: tuple[tuple[re.Pattern[str], Callable[[Match], str]], ...] = (
     (_HOTLINE, lambda m: by_digit(m[1])),
     (_IDENTITY, lambda m: by_digit(m[1])),
     (re.compile(r"\+86(?!\d)"), lambda m: "加八六"),
-    (_PRICE, lambda m: f"每{_EACH.get(m[4], m[4])}{counted(_short(m[1] or m[2]), m[3] or '元')}{m[3] or '元'}"),
+    (_PRICE, _price),
     (_MONEY, _money),
     (_CLOCK, lambda m: f"{counted(str(int(m[1])), '点整')}点{_minutes(m[2])}分{_minutes(m[3])}秒"),
     (_SCORE, lambda m: f"{m[1]}{cardinal(m[2])}比{cardinal(m[3])}"),

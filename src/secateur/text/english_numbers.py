@@ -75,8 +75,8 @@ def english_numbers(text: str) -> str:
         before = words[at - 1][1] if at and _joined(tokens, words, at) else ""
         if before == "the" and at > 1 and words[at - 2][1] in _MONTHS:
             before = words[at - 2][1]  # march the third
-        elif before in ("by", "to") and at > 1 and tokens[words[at - 2][0]].isdigit():
-            before = "number"  # 16 by 9
+        elif before in ("by", "to", "past") and at > 1 and tokens[words[at - 2][0]].isdigit():
+            before = "number"  # 16 by 9, 10 past 8
         after = [word for _, word in words[at + size : at + size + 2]]
         written, used = _written([word for _, word in words[at : at + size]], before, " ".join(after))
         if written is not None:
@@ -167,6 +167,11 @@ def _written(run: list[str], before: str, after: str) -> tuple[str | None, int]:
     year = _year(run)
     if year and not _UNITS.match(after):
         return year, size
+    if run.count("point") > 1:
+        parts = [
+            _value(part.split()) if part in ONES or part in TEENS else None for part in " ".join(run).split(" point ")
+        ]
+        return (None if None in parts else ".".join(map(str, parts))), size  # version 4.2.1
     if "point" in run:
         return _decimal(run, sign), size
     if len(run) == 1 and run[0] in ONES and not sign and not (_UNITS.match(after) or before in _NUMBERED):

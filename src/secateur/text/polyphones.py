@@ -110,7 +110,7 @@ PLACES = {
     "华阴": "hua4 yin1", "华县": "hua4 xian4", "解州": "hai4 zhou1", "什邡": "shi2 fang1", "会稽": "kuai4 ji1", "曲靖": "qu3 jing4",
     "高句丽": "gao1 gou1 li2", "尉氏": "wei4 shi4", "召公": "shao4 gong1", "台州": "tai1 zhou1", "六合区": "lu4 he2 qu1",
     "燕国": "yan1 guo2", "燕京": "yan1 jing1", "燕赵": "yan1 zhao4", "燕云": "yan1 yun2", "燕昭王": "yan1 zhao1 wang2",
-    "任县": "ren2 xian4", "叶公": "ye4 gong1", "长子县": "zhang3 zi3 xian4", "盖叫天": "gai4 jiao4 tian1", "卜算子": "bu3 suan4 zi3",
+    "漯河": "luo4 he2", "任县": "ren2 xian4", "叶公": "ye4 gong1", "长子县": "zhang3 zi3 xian4", "盖叫天": "gai4 jiao4 tian1", "卜算子": "bu3 suan4 zi3",
 }  # fmt: skip
 SURNAMES = {
     "单": "shan4", "仇": "qiu2", "查": "zha1", "解": "xie4", "曾": "zeng1", "任": "ren2", "朴": "piao2", "区": "ou1",
