@@ -27,6 +27,19 @@ def text_table() -> list[str]:
     return [*pipe_table(["what", "right", "before"], rows), ""]
 
 
+def first_look_table() -> list[str]:
+    """Fresh sentences, whose outcome was written down before any rule was tried on them, in rounds."""
+    titles = {
+        "zh_must": "commands: zh, must act", "zh_not": "commands: zh, must not act", "en_must": "commands: en, must act",
+        "en_not": "commands: en, must not act", "norm": "numbers read: zh, as error rates compare them",
+        "zh_num": "numbers written back: zh", "en_num": "numbers written back: en", "pinyin": "polyphones",
+        "tones": "spoken tones",
+    }  # fmt: skip
+    rounds = read_json(RESULTS / "first_look.json")["rounds"]
+    rows = [[title, *(_share(one.get(name)) for one in rounds)] for name, title in titles.items()]
+    return [*pipe_table(["kind", *(f"round {i}" for i in range(1, len(rounds) + 1))], rows), ""]
+
+
 def correction_table() -> list[str]:
     """What correction changes of correct text at its default."""
     found = read_json(RESULTS / "text.json")["correction"]
@@ -71,6 +84,7 @@ def _share(one: dict[str, int] | None) -> str:
 
 TABLES = {
     "zh_text": text_table,
+    "zh_first_look": first_look_table,
     "zh_correction": correction_table,
     "zh_punctuation": punctuation_table,
     "zh_polyphones": polyphones_table,
