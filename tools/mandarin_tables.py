@@ -30,7 +30,8 @@ def text_table() -> list[str]:
 def first_look_table() -> list[str]:
     """Fresh sentences, whose outcome was written down before any rule was tried on them, in rounds."""
     titles = {
-        "zh_must": "commands: zh, must act", "zh_not": "commands: zh, must not act", "en_must": "commands: en, must act",
+        "zh_must": "commands: zh, must act", "zh_not": "commands: zh, must not act",
+        "en_must": "commands: en, must act",
         "en_not": "commands: en, must not act", "norm": "numbers read: zh, as error rates compare them",
         "zh_num": "numbers written back: zh", "en_num": "numbers written back: en", "pinyin": "polyphones",
         "tones": "spoken tones",
