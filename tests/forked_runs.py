@@ -7,6 +7,7 @@ answered by its `process`; or `poll`, the process asked about, answered by its e
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import json
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,9 @@ def fork(words: Sequence[str], log: Path, script: str | None = None) -> int:
         code = int(end.code or 0)
     except BaseException:
         traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError):  # closed by what was run
+            stream.flush()
     os._exit(code)
 
 
@@ -125,10 +127,12 @@ def start(paths: Any, piece: tuple[str, int], device: str) -> Forked:
     return begun(*run_of(paths, piece, device))
 
 
-def begun(words: Sequence[str], log: Path, script: Path | None = None) -> Forked:
-    """A run, or `script`, with these words, which writes what it prints to `log`."""
+def begun(
+    words: Sequence[str], log: Path, script: Path | None = None, environment: Mapping[str, str] = os.environ
+) -> Forked:
+    """A run, or `script`, with these words and in these surroundings, which writes what it prints to `log`."""
     request = {"words": list(words), "log": str(log), "script": script and str(script)}
-    return Forked(ask(**request, folder=str(Path.cwd()), environment=dict(os.environ))["process"])
+    return Forked(ask(**request, folder=str(Path.cwd()), environment=dict(environment))["process"])
 
 
 if __name__ == "__main__":
