@@ -173,6 +173,7 @@ FOR_ONE_SHOT = [
     (["--one-shot", "--training.epochs", "3"], "training.epochs has no effect: nothing is trained"),
     (["--one-shot", "--training.mix.joined", "0.5"], "training.mix.joined has no effect: nothing is trained"),
     (["--one-shot", "--prune.every", "4"], "prune.every has no effect with --one-shot"),
+    (["--one-shot", "--prune.method", "wanda"], "leave it out; --prune.criterion wanda ranks by it"),
     (["--one-shot", "--teacher", "tiny.en"], "--teacher has no effect: nothing is trained"),
     (["--by", "error", "--prune.remove", "0.2"], "prune.remove has no effect: what goes is chosen by its error"),
     (["--by-error.most", "2"], "by_error.most has no effect: it needs --by error"),
@@ -221,7 +222,8 @@ def test_a_check_looks_at_everything_and_writes_nothing(
     assert found["minutes_of"].keys() == {"reading", "training", "decoding", "export"} and found["not_counted"]
     assert (found["removal"] is None) == (job == "train")
     assert sorted(place.rglob("*")) == before
-    assert main(words(job, place, "--check")) == 0
+    noise = ["--noise", str(place / "dev.jsonl")]  # a manifest names recordings, too
+    assert main(words(job, place, "--check", *noise)) == 0
     assert "nothing is wrong with it: 12 train" in capsys.readouterr().out
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from secateur.base.option_fields import walk
 from secateur.base.options import to_dict
+from secateur.cli import main
 from secateur.prune.methods import METHODS
 from secateur.prune.settings import BY_METHOD, PruneSettings
 from secateur.study.record import changed, defaults_of
@@ -64,3 +65,14 @@ def test_a_study_means_what_was_run(path: Path) -> None:
                 assert not list(changed(recorded, same_keys, usual[part], f"{run.arm}-{run.seed}: {part}"))
                 compared += 1
     assert compared
+
+
+def test_an_unknown_arm_to_compare_with_is_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = STUDIES[0]
+    words = ["study", str(path), "--data", str(tmp_path), "--out", str(tmp_path / "out"), "--against", "nobody"]
+    for more in ([], ["--check"]):
+        assert main([*words, *more]) == 2
+        assert "unknown arm 'nobody'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

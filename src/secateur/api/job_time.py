@@ -19,7 +19,7 @@ UTILISATION = 0.3  # share of a device's fastest matrix products that training a
 EXPORT, EXPORTED_A_SECOND = 3.0, 1e7  # seconds of any export, and parameters of a model that are written in one
 STARTING = 2.0  # seconds: what any job takes
 SAMPLED = 50  # clips of a set whose mean cost is taken
-NOT_COUNTED = "downloads, ranking and shrinking, several processes"
+NOT_COUNTED = "downloads, ranking and shrinking, several processes, other work of the machine"
 
 
 def job_seconds(
