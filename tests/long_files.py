@@ -12,4 +12,5 @@ LONG_FILES = (
     "test_streamed", "test_adapt_use", "test_scarce", "test_families_study", "test_larger",
     "test_ctc_shrink", "test_export_whisper_tiny", "test_docs", "test_hostile", "test_named_cost",
 )  # fmt: skip
-WHOLE_JOBS = ("test_adapt", "test_founding")  # a fixture is a job from data to report: a longer limit
+# Each is a job from data to report, or starts one process after the other on a cluster: a longer limit.
+WHOLE_JOBS = ("test_adapt", "test_founding", "test_ray")
