@@ -83,6 +83,16 @@ def test_a_table_called_a_text_may_have_any_header(folder: Path, encoding: str) 
     assert [(r.text, listed.left_out[0].reason) for r in listed.recordings] == [("good day", "times inside the text")]
 
 
+def test_times_and_channels_without_a_header(folder: Path) -> None:
+    rows = ["x.wav\t2\t0.0\t0.04\tone or two", "x.wav\t1\t0.04\t0.1\tthree of them", "y.wav\t1\t0.0\t0.1\tno more"]
+    listed = read_set(foreign.write(folder / "parts.tsv", "\n".join(rows)))
+    assert [(r.offset, r.channel) for r in listed.recordings] == [(0.0, 1), (0.04, 0), (0.0, 0)]
+    assert any("offset in column 3, end in column 4" in note for note in listed.notes)
+    numbers = ["x.wav\t7\t9\tone or two", "y.wav\t3\t4\tthree of them"]  # each recording once: these are no times
+    listed = read_set(foreign.write(folder / "parts.tsv", "\n".join(numbers)))
+    assert [r.offset for r in listed.recordings] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -434,7 +434,7 @@ def cues(*texts: str) -> str:
     ("texts", "expected"),
     [
         (("<v Eva>yes</v> <v Jo>no</v>", "<v.loud Jo>why <i>not</i>"), [("yes no", ""), ("why not", "Jo")]),
-        (("DR. NO: we know", "it (sighs)\nis late ♫", "(door slams)"), [("we know", "DR. NO"), ("it is late", "")]),
+        (("DR. NO: we know", "it (sighs)\nis (coughs), late ♫", "(boo)"), [("we know", "DR. NO"), ("it is, late", "")]),
         (("- EVA: who\n- JO: me", "Note: so it is"), [("who me", ""), ("Note: so it is", "")]),
         (("left: hi", "right: hello", "left: so", "right: yes"),
          [("hi", "left"), ("hello", "right"), ("so", "left"), ("yes", "right")]),

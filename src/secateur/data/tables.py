@@ -24,6 +24,7 @@ SEP = re.compile(r"sep=([,;|\t])\n", re.IGNORECASE)
 MOST_LINE = 1 << 20  # letters
 TABLES = (".csv", ".tsv", ".tab", ".psv")
 LISTS = (".txt", ".text", ".lst")  # that may hold a table, too
+SIDES = frozenset({"0", "1", "2", "A", "B", "L", "R", "left", "right"})  # what a column of channels holds
 GENDERS = frozenset({"", "m", "f", "o", "male", "female", "other"})
 SPLITS = {"valid": "dev", "validation": "dev", "val": "dev", "eval": "dev"}
 
@@ -254,6 +255,19 @@ def _is_audio_file(source: ForeignSet, path: Path, cell: str) -> bool:
     return located.suffix.lower() in AUDIO and is_file(located)
 
 
+def _parts_in(columns: Sequence[Sequence[str]]) -> dict[int, str]:
+    """Which columns without names say where parts of recordings begin and end, and on which channel."""
+    names: dict[int, str] = {}
+    for i, (first, last) in enumerate(itertools.pairwise(columns)):
+        times = [(seconds_of(a), seconds_of(b)) for a, b in zip(first, last, strict=True)]
+        if len(times) > 1 and all(a is not None and b is not None and a < b for a, b in times) and len(set(times)) > 1:
+            names = {i: "offset", i + 1: "end"}
+    for i, column in enumerate(columns):
+        if i not in names and len(set(column)) > 1 and set(column) <= SIDES:
+            names[i] = "channel"
+    return names
+
+
 def _names(source: ForeignSet, path: Path, rows: Sequence[Sequence[str]]) -> list[str]:
     """Names for the columns of a table without header, by what is in them."""
     width = max(map(len, rows))
@@ -269,6 +283,10 @@ def _names(source: ForeignSet, path: Path, rows: Sequence[Sequence[str]]) -> lis
     if text is not None:
         names[text] = "text"
         spare = [i for i in others if i != text and i not in prose]
+        if len(set(columns[audio])) < len(columns[audio]):  # parts of recordings
+            for i, name in _parts_in([columns[i] for i in spare]).items():
+                names[spare[i]] = name
+            spare = [i for i in spare if names[i].startswith("column")]
         few = [i for i in spare if len(columns[i]) > 3 and 0 < len(set(columns[i])) <= len(columns[i]) / 2]
         if len(few) == 1:
             names[few[0]] = "gender" if {v.lower() for v in columns[few[0]]} <= GENDERS else "speaker"

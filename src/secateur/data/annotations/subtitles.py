@@ -14,6 +14,7 @@ DASH = re.compile(r"^(?:>>+|[-\u2010-\u2015])\s*(?=\w|[\"'\u201c\u00bf\u00a1])")
 SOUND = re.compile(r"\([^()\d]{2,40}\)|\uff08[^\uff08\uff09\d]{1,20}\uff09|[\u2669-\u266c]+")
 TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 VOICE = re.compile(r"<v(?:\.[\w.]*)?\s+([^<>]+)>")
+BEFORE_MARK = re.compile(r"\s*\x00(?=[.,;:!?])")
 # The cues of automatic captions carry times of single words, and repeat the line before.
 ROLLING = re.compile(rf"<{CLOCK}>")
 
@@ -44,7 +45,8 @@ def read_subtitles(text: str) -> list[TimedText]:
 
 
 def _spoken(line: str) -> str:
-    return " ".join(SOUND.sub(" ", decoded_entities(TAG.sub("", line))).split())
+    plain = decoded_entities(TAG.sub("", line))
+    return " ".join(BEFORE_MARK.sub("", SOUND.sub("\x00", plain)).replace("\x00", " ").split())
 
 
 def notes_on(text: str) -> list[str]:
