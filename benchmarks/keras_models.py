@@ -91,10 +91,13 @@ def builders() -> dict[str, tuple[str, Callable[[], Any]]]:
 def inputs_of(model: Any, batch: int = 2) -> Any:
     """A batch, nested as the model takes it."""
     random = np.random.default_rng(0)
+    samples = any(tuple(tensor.shape[1:]) == (None, 1) for tensor in keras.tree.flatten(model.input))
 
     def one(tensor: Any) -> Any:
         name = tensor.name
         size = 400 if "audio" in name or (len(tensor.shape) == 2 and "float" in str(tensor.dtype)) else 16
+        if samples and "encoder" in name:
+            size = 4096
         shape = (batch, *(size if n is None else n for n in tensor.shape[1:]))
         if "int" in str(tensor.dtype) or "bool" in str(tensor.dtype):
             ones = "mask" in name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import types
 from collections.abc import Iterator
-from functools import lru_cache
+from contextlib import suppress
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import SecateurError
@@ -44,7 +46,7 @@ def described(model: Model, call: object = None) -> Config:
     """
     keras = require("keras", "keras")
     try:
-        whole = keras.saving.serialize_keras_object(model)
+        whole = serialized(model)
         if not functional(model):
             from .resized import resized_config
 
@@ -52,7 +54,7 @@ def described(model: Model, call: object = None) -> Config:
             return resized_config(whole, model.get_build_config(), call, model.name)
         if "layers" not in whole["config"]:
             view = keras.Model(*_nested(model), name=model.name, trainable=model.trainable)
-            whole = keras.saving.serialize_keras_object(view)
+            whole = serialized(view)
         entries = whole["config"]["layers"]
         layers = model.layers if isinstance(model, keras.Sequential) else model.operations
         for entry in entries:
@@ -83,20 +85,96 @@ def forget(config: object) -> None:
             forget(value)
 
 
+def serialized(layer: Layer) -> Config:
+    """A layer or model as Keras serializes it; layers whose `get_config` raises give what they are made with."""
+    keras = require("keras", "keras")
+    silent = []
+    for one in [layer, *layer._flatten_layers(include_self=False)]:
+        problem = _silent(one)
+        if problem and _plain(type(one)):
+            silent.append(one)
+            vars(one)["get_config"] = partial(made_with, one, {}, problem)
+    try:
+        return dict(keras.saving.serialize_keras_object(layer))
+    finally:
+        for one in silent:
+            del vars(one)["get_config"]
+
+
+def _silent(layer: Layer) -> Exception | None:
+    """What the `get_config` of a layer raises."""
+    try:
+        if foreign(layer) and not functional(layer):
+            layer.get_config()
+    except Exception as problem:
+        return problem
+    return None
+
+
+def foreign(layer: Layer) -> bool:
+    """Whether a layer's class is none of Keras, and not resized either."""
+    return type(layer).__module__.split(".")[0] != "keras" and not hasattr(layer, "_resized")
+
+
+def made_with(layer: Layer, config: Config, problem: Exception | None = None) -> Config:
+    """What a layer's `__init__` takes: as its `config` has it, as Keras noted it, or an attribute of the same name.
+
+    Raises:
+        Exception: `problem`, where something that it needs is nowhere.
+    """
+    keras = require("keras", "keras")
+    noted = getattr(getattr(layer, "_auto_config", None), "config", {})
+    config = {"name": layer.name, "trainable": layer.trainable, **config}
+    config.setdefault("dtype", keras.dtype_policies.serialize(layer.dtype_policy))
+    result: Config = {}
+    for kind in type(layer).__mro__:
+        parameters = list(inspect.signature(kind.__init__).parameters.values())[1:]
+        for one in parameters:
+            if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
+                continue
+            sources = [config, noted]
+            if kind is type(layer):
+                sources += [{name.lstrip("_"): value for name, value in vars(layer).items()}, vars(layer)]
+            found = [source[one.name] for source in sources if one.name in source]
+            if found:
+                result.setdefault(one.name, found[0])
+            elif problem and one.default is one.empty and one.name not in result:
+                raise problem
+        if kind.__module__.split(".")[0] == "keras" or not any(one.kind is one.VAR_KEYWORD for one in parameters):
+            break
+    return result
+
+
 def loadable(entry: Config, layer: Layer) -> None:
-    """Settings that a layer's `__init__` does not take leave its config: Keras writes `dtype` and more for all."""
-    config, kind = entry["config"], type(layer)
-    if kind.__module__.split(".")[0] == "keras" or hasattr(layer, "_resized"):
+    """A config that a layer's `__init__` does not take becomes one that it does, where that can be found.
+
+    Keras writes `dtype` and more for all, and classes write what they derived, or leave settings out.
+    """
+    keras = require("keras", "keras")
+    kind = type(layer)
+    if not foreign(layer) or not _plain(kind):
         return
-    taken = inspect.signature(kind.__init__).parameters
-    if any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+    scope = {kind.__name__: kind, keras.saving.get_registered_name(kind): kind}
+
+    def loads(config: Config) -> bool:
+        with suppress(Exception), keras.saving.custom_object_scope(scope):
+            keras.saving.deserialize_keras_object({**entry, "config": copy.deepcopy(config), "build_config": None})
+            return True
+        return False
+
+    if not _silent(layer) and loads(entry["config"]):
         return
-    odd = {"name", "trainable", "dtype"} & set(config) - set(taken)
-    if odd and getattr(kind.from_config, "__func__", None) in _plain_from_config():
+    config = keras.saving.serialize_keras_object(made_with(layer, entry["config"]))
+    if loads(config):
         from .resized import resized_config
 
-        entry["config"] = {key: value for key, value in config.items() if key not in odd}
+        entry["config"] = config
         entry.update(resized_config({**entry}, layer.get_build_config(), name=layer.name))
+
+
+def _plain(kind: type[Layer]) -> bool:
+    """Whether a class is made from its config as it is."""
+    return getattr(kind.from_config, "__func__", None) in _plain_from_config()
 
 
 def _plain_from_config() -> Any:

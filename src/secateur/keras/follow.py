@@ -69,8 +69,10 @@ def followed(
         net.pin(flow.ids, "they are the model's output")
     for ids in net.without_slope if lenient else ():
         net.pin(ids, "a root or deviation of them has no slope where they are removed")
+    roots = net.roots()
+    units = {root for one in net.declared.values() for root in roots[one.ids].tolist()} - net.staying
     for problem, given in walk.problems:
-        if not all(net.stays(flow.ids) for flow in given):
+        if not all(units.isdisjoint(roots[flow.ids].tolist()) for flow in given):
             raise problem
     return net
 
@@ -106,6 +108,11 @@ def tensors_of(call: Call) -> tuple[tuple[Any, ...], dict[str, Any]]:
 def reshaped(flow: Flow, shape: Shape) -> Flow:
     """The same channels in a tensor whose sizes are known otherwise: fixed in a layer's code, open around it."""
     return Flow(tuple(shape), flow.axis, flow.ids, flow.alike)
+
+
+def fits(stated: Shape, real: Shape) -> bool:
+    """Whether a tensor that has sizes as `stated`, some of them open, may have the `real` ones."""
+    return len(stated) == len(real) and all(a in (None, b) for a, b in zip(stated, real, strict=True))
 
 
 class Walk:
@@ -295,6 +302,10 @@ class Walk:
             from .tracing import sizes_of
 
             self.real = sizes_of(self.top)
+            nodes = [node for level in self.top._nodes_by_depth.values() for node in level] if self.real else []
+            for node in nodes:
+                if not all(fits(tensor.shape, self.real[id(tensor)].shape) for tensor in node.outputs):
+                    self.net.misstated[(node.operation.name,)] = node.operation
         return bool(self.real)
 
     def alone(self, layer: Layer, path: tuple[str, ...]) -> None:

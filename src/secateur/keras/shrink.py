@@ -13,7 +13,7 @@ from ..base.errors import SecateurError
 from ..base.extras import require
 from .causes import cause
 from .channels import Edit, readable
-from .copies import Config, described, forget, functional, loadable, paired, rebuilt, settled
+from .copies import Config, described, forget, functional, loadable, paired, rebuilt, serialized, settled
 from .masks import apply, masks_of
 from .structure import Structure
 
@@ -86,7 +86,7 @@ def shrunk_model(model: Model, structure: Structure) -> Model:
             raise SecateurError(f"{old.path}: {values.shape} are left, but the new layer has {tuple(new.shape)}")
         new.assign(values)
     settled(small)
-    if any(structure.smaller(variable) for layer, _ in structure.channels.own.values() for variable in layer.weights):
+    if any(hasattr(layer, "_resized") for layer in small._flatten_layers()):
         _verify(model, small, structure)
     return small
 
@@ -122,8 +122,14 @@ def _verify(model: Model, small: Model, structure: Structure) -> None:
 
 def edited(model: Model, structure: Structure) -> Config:
     """The model's description with the widths that are left."""
+    from .resized import resized_config
+
     whole: Config = copy.deepcopy(described(model, structure.call))
     net = structure.channels
+    for path, layer in net.misstated.items():
+        if type(layer).__module__.split(".")[0] != "keras":  # a resized layer's shapes are those that it computes
+            entry = _located(whole, path)
+            entry.update(resized_config({**entry}, layer.get_build_config(), name=layer.name))
     for path in sorted(net.own, key=len):
         _resize(whole, path, structure)
     for edit in net.edits.values():
@@ -156,7 +162,7 @@ def _resize(whole: Config, path: tuple[str, ...], structure: Structure) -> None:
                 config["parts"][address] = described(part)
             else:
                 try:
-                    config["parts"][address] = keras.saving.serialize_keras_object(part)
+                    config["parts"][address] = serialized(part)
                 except Exception as problem:  # whatever its get_config raises
                     raise SecateurError(
                         f"model '{part.name}' gives no config to build it again from: {cause(problem)}"

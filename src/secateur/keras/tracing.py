@@ -96,7 +96,7 @@ def _traced(layer: Layer, args: Sequence[object], kwargs: Mapping[str, object], 
     def symbol(value: Any) -> Any:
         if not _symbolic(value):
             return value
-        shape = [BATCH if axis == 0 else size if n is None else n for axis, n in enumerate(value.shape)]
+        shape = _shape(value, size)
         tensors.append(keras.Input(batch_shape=shape, dtype=value.dtype))
         return tensors[-1]
 
@@ -165,7 +165,7 @@ def numbers(tensors: Any, size: int) -> Any:
     def number(value: Any) -> Any:
         if not _symbolic(value):
             return value
-        shape = [BATCH if axis == 0 else size if n is None else n for axis, n in enumerate(value.shape)]
+        shape = _shape(value, size)
         return _random(keras.KerasTensor(shape, value.dtype), random)
 
     return keras.tree.map_structure(number, tensors)
@@ -269,15 +269,21 @@ def _symbols(layer: Layer, named: bool = True) -> Iterator[_Scope]:
                 lambda a: scope.symbol(a, a.dtype) if keras.ops.is_tensor(a) or isinstance(a, np.ndarray) else a,
                 (args, kwargs),
             )
-        own = type(self).__module__.split(".")[0] != "keras" and "compute_output_spec" not in vars(self)
+        foreign = type(self).__module__.split(".")[0] != "keras"
+        given = vars(self).get("compute_output_spec"), self.compute_output_spec
         rest: tuple[None, ...] = ()
 
         def spec(*args: object, **kwargs: object) -> Any:
             nonlocal rest
+            if not foreign:
+                result = given[1](*args, **kwargs)
+                if all(None not in one.shape for one in keras.tree.flatten(result) if _symbolic(one)):
+                    return result  # EinsumDense, for one, may state fewer sizes than its input has
             result, rest = answered(keras.Operation.compute_output_spec(self, *args, **kwargs))
             return result
 
-        if own:  # a class with another `call` may go by the `compute_output_spec` of its parent
+        # A class with another `call` may go by the `compute_output_spec` of its parent.
+        if given[0] is None:
             vars(self)["compute_output_spec"] = spec
         depth += 1
         try:
@@ -285,7 +291,7 @@ def _symbols(layer: Layer, named: bool = True) -> Iterator[_Scope]:
             return (*result, *rest) if rest else result
         finally:
             depth -= 1
-            if own:
+            if given[0] is None:
                 del vars(self)["compute_output_spec"]
 
     for holder, key, value in variables_of(layer):
@@ -342,6 +348,11 @@ def no_gradients() -> Iterator[None]:
 
     with torch.no_grad():
         yield
+
+
+def _shape(tensor: KerasTensor, size: int) -> list[int]:
+    """Numbers for what has no fixed size. The first axis need not be the batch: positions go along it, too."""
+    return [(BATCH if axis == 0 else size) if n is None else n for axis, n in enumerate(tensor.shape)]
 
 
 def _symbolic(value: object) -> bool:
