@@ -168,6 +168,10 @@ class _Resized:
         self.build(None)  # type: ignore[attr-defined]
 
     def compute_output_spec(self, *args: object, **kwargs: object) -> Any:
+        def dense(value: Any) -> Any:  # on JAX and TensorFlow, a product with a number is stated as sparse
+            return keras.KerasTensor(value.shape, value.dtype) if getattr(value, "sparse", False) else value
+
+        args, kwargs = keras.tree.map_structure(dense, (args, kwargs))
         return keras.Operation.compute_output_spec(self, *args, **kwargs)  # the class may go by its old width
 
     @classmethod

@@ -258,7 +258,7 @@ def _symbols(layer: Layer, named: bool = True) -> Iterator[_Scope]:
     """The layer's own variables are symbols inside; a layer that is called on constants alone is called on symbols."""
     scope, before = _Scope(), []
     base = keras.layers.Layer
-    call, tensor = base.__call__, keras.KerasTensor.__tf_tensor__
+    call, tensor, array = base.__call__, keras.KerasTensor.__tf_tensor__, keras.KerasTensor.__jax_array__
     depth = 0
 
     def symbolic_call(self: object, *args: object, **kwargs: object) -> Any:
@@ -302,11 +302,13 @@ def _symbols(layer: Layer, named: bool = True) -> Iterator[_Scope]:
         keras.KerasTensor.shape = property(_sizes, shape.fset)
     base.__call__ = symbolic_call
     keras.KerasTensor.__tf_tensor__ = _shape_only
+    del keras.KerasTensor.__jax_array__  # so that an array of JAX leaves a product with a symbol to the symbol
     try:
         with scope:
             yield scope
     finally:
         base.__call__, keras.KerasTensor.__tf_tensor__, keras.KerasTensor.shape = call, tensor, shape
+        keras.KerasTensor.__jax_array__ = array
         for holder, key, value in before:
             _put(holder, key, value)
 
