@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import keras_misstated
 import numpy as np
 from keras_classes import CASES, Backbone, ByWidth, Holder, Native, Scaled, Trainer, around
 from keras_layers import FEATURES, FRAMES, inputs_of, unsettled
@@ -33,7 +34,7 @@ def compared(model: Any, x: Any, path: Path) -> dict[str, Any]:
 def every_class(folder: Path) -> dict[str, Any]:
     found = {}
     x = np.random.default_rng(0).standard_normal((5, FRAMES, FEATURES)).astype("float32")
-    for name, build in CASES.items():
+    for name, build in (CASES | keras_misstated.CASES).items():
         model = unsettled(build())
         before = [numbers(w).copy() for w in model.weights]
         found[name] = compared(model, x, folder / f"{name}.keras")

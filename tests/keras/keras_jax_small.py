@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras_misstated
 import numpy as np
 from keras_layers import CASES, inputs_of, unsettled
 from keras_masks_small import Watched, compiled, small, zeros_of
@@ -20,11 +21,11 @@ SOME = ("conv1d", "gru_masked", "attention_across", "residual", "grouped", "nest
 
 def run(folder: Path) -> dict[str, Any]:
     differences = {}
-    for name in SOME:
-        model = unsettled(CASES[name]())
+    for build in (*(CASES[name] for name in SOME), *keras_misstated.CASES.values()):
+        model = unsettled(build())
         x = inputs_of(model)
         pair = [prune(model, {"*": 0.45}, mode=mode, criterion="random") for mode in ("mask", "shrink")]
-        differences[name] = float(np.abs(numbers(pair[0](x)) - numbers(pair[1](x))).max())
+        differences[build.__name__] = float(np.abs(numbers(pair[0](x)) - numbers(pair[1](x))).max())
     x, y = task(96)
     model = compiled(small())
     scored = prune(model, 0.4, criterion="taylor", data=(x, y), refit=True)

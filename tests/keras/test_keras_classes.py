@@ -11,7 +11,7 @@ from keras_runs import needs, ran
 needs("keras", "tensorflow", "torch")
 NAMES = [
     "own_step", "own_step_nested", "dense_by_another_name", "attention_by_another_name", "transformer", "residuals",
-    "without_cache", "subclassed",
+    "without_cache", "subclassed", "wrong_configs", "turned_by_position",
 ]  # fmt: skip
 
 

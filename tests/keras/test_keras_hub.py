@@ -13,7 +13,10 @@ needs("keras", "torch", "keras_hub")
 def test_the_shrunk_backbone_is_the_masked_one(tmp_path: Path) -> None:
     ran("keras_hub_small.py", "torch", tmp_path)
     found = json.loads((tmp_path / "hub.json").read_text())
-    assert sorted(found) == ["BertBackbone", "WhisperBackbone"]
+    assert len(found) == 6
     for one in found.values():
         assert one["difference"] < 1e-5 < 1e-2 < one["change"]
         assert one["left"] < 0.95
+    for name in ("WhisperBackbone", "MoonshineBackbone"):
+        masked, *others = found[name]["written"]
+        assert others == [masked, masked] and len({*masked[0]}) > 1
