@@ -127,18 +127,19 @@ def made_with(layer: Layer, config: Config, problem: Exception | None = None) ->
     config = {"name": layer.name, "trainable": layer.trainable, **config}
     config.setdefault("dtype", keras.dtype_policies.serialize(layer.dtype_policy))
     result: Config = {}
+    kind: Any
     for kind in type(layer).__mro__:
         parameters = list(inspect.signature(kind.__init__).parameters.values())[1:]
         for one in parameters:
             if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD):
                 continue
-            sources = [config, noted]
-            if kind is type(layer):
-                sources += [{name.lstrip("_"): value for name, value in vars(layer).items()}, vars(layer)]
+            sources, own = [config, noted], kind is type(layer)
+            if own:
+                sources += [vars(layer), {name.lstrip("_"): value for name, value in vars(layer).items()}]
             found = [source[one.name] for source in sources if one.name in source]
             if found:
                 result.setdefault(one.name, found[0])
-            elif problem and one.default is one.empty and one.name not in result:
+            elif problem and own and one.default is one.empty:
                 raise problem
         if kind.__module__.split(".")[0] == "keras" or not any(one.kind is one.VAR_KEYWORD for one in parameters):
             break

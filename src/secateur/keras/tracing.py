@@ -261,7 +261,7 @@ def _symbols(layer: Layer, named: bool = True) -> Iterator[_Scope]:
     call, tensor, array = base.__call__, keras.KerasTensor.__tf_tensor__, keras.KerasTensor.__jax_array__
     depth = 0
 
-    def symbolic_call(self: object, *args: object, **kwargs: object) -> Any:
+    def symbolic_call(self: Any, *args: object, **kwargs: object) -> Any:
         nonlocal depth
         flat = keras.tree.flatten([list(args), kwargs])
         if depth == 0 and not any(isinstance(a, keras.KerasTensor) for a in flat):
