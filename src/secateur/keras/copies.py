@@ -136,9 +136,9 @@ def made_with(layer: Layer, config: Config, problem: Exception | None = None) ->
             sources, own = [config, noted], kind is type(layer)
             if own:
                 sources += [vars(layer), {name.lstrip("_"): value for name, value in vars(layer).items()}]
-            found = [source[one.name] for source in sources if one.name in source]
-            if found:
-                result.setdefault(one.name, found[0])
+            values = [source[one.name] for source in sources if one.name in source]
+            if values:
+                result.setdefault(one.name, values[0])
             elif problem and own and one.default is one.empty:
                 raise problem
         if kind.__module__.split(".")[0] == "keras" or not any(one.kind is one.VAR_KEYWORD for one in parameters):

@@ -144,20 +144,6 @@ def agrees(layer: Layer, parent: type, args: Sequence[object], kwargs: Mapping[s
     )
 
 
-def one_by_one(function: Any) -> bool:
-    """Whether a function treats every value by itself: tried on numbers, of which some stay and others change."""
-    random = np.random.default_rng(0)
-    first, second = random.standard_normal((2, 3, 7)).astype(np.float32)
-    second[:, 2] = first[:, 2]
-    try:
-        with no_gradients():
-            one, two = (keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(x))) for x in (first, second))
-            moved = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(first[:, ::-1].copy())))
-    except Exception:  # whatever it raises
-        return False
-    return bool(one.shape == first.shape and np.allclose(one[:, 2], two[:, 2]) and np.allclose(one[:, ::-1], moved))
-
-
 def numbers(tensors: Any, size: int) -> Any:
     """Random numbers in the place of symbolic tensors, nested as they may be; `size` where they have no fixed one."""
     random = np.random.default_rng(0)

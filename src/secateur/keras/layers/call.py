@@ -6,7 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...base.errors import SecateurError, nearest
+from ...base.extras import require
 from ..channels import Channels, Flow, Ids, Shape, UnknownLayerError, readable
 
 if TYPE_CHECKING:
@@ -76,8 +79,6 @@ class Call:
         own = getattr(function, "__module__", type(function).__module__).split(".")[0] == "keras"
         single = function is None or (own and LAYERS.get(name, name) in ELEMENTWISE)
         if not single and not own and not hasattr(function, "weights"):
-            from ..tracing import one_by_one
-
             single = one_by_one(function)
         if not single:
             what = name if own and name.lower() in OVER_ALL else f"an activation '{name}'"
@@ -138,6 +139,23 @@ def register(cls: type, rule: Rule | str) -> None:
             raise SecateurError(f"no Keras layer '{rule}' has a rule here{nearest(rule, RULES)}")
         rule = RULES[rule]
     REGISTERED[cls] = rule
+
+
+def one_by_one(function: Any) -> bool:
+    """Whether a function treats every value by itself: tried on numbers, of which some stay and others change."""
+    from ..tracing import no_gradients
+
+    keras = require("keras", "keras")
+    random = np.random.default_rng(0)
+    first, second = random.standard_normal((2, 3, 7)).astype(np.float32)
+    second[:, 2] = first[:, 2]
+    try:
+        with no_gradients():
+            one, two = (keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(x))) for x in (first, second))
+            moved = keras.ops.convert_to_numpy(function(keras.ops.convert_to_tensor(first[:, ::-1].copy())))
+    except Exception:  # whatever it raises
+        return False
+    return bool(one.shape == first.shape and np.allclose(one[:, 2], two[:, 2]) and np.allclose(one[:, ::-1], moved))
 
 
 def flows_in(value: object) -> list[Flow]:
