@@ -122,7 +122,7 @@ def words_of(
     for first, after in word_pieces(ids, tokenizer.decode, language):
         text = tokenizer.decode(ids[first:after]).strip()
         if text:
-            start, end = _one_side(*sounding(float(borders[first]), float(borders[after]), loud), silences, loud)
+            start, end = one_side(*sounding(float(borders[first]), float(borders[after]), loud), silences, loud)
             words.append((first, Word(text, round(start, 3), round(end, 3), confidence(log_probs[first:after]))))
     return words
 
@@ -159,7 +159,7 @@ def sounding(start: float, end: float, loud: NDArray[np.bool_]) -> tuple[float, 
     return max(start, (first + int(inside[0])) * frame), min(end, (first + int(inside[-1]) + 1) * frame)
 
 
-def _one_side(
+def one_side(
     start: float, end: float, silences: Sequence[tuple[float, float]], loud: NDArray[np.bool_]
 ) -> tuple[float, float]:
     """What nobody speaks a word over: of `start` to `end` (seconds), the stretch between silences with most sound."""

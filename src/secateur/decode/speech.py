@@ -48,6 +48,11 @@ class Window:
             return audio[self.spans[0][0] : self.spans[0][1]]
         return np.concatenate([audio[a:b] for a, b in self.spans])
 
+    def joints(self, rate: int) -> list[float]:
+        """Where its spans meet, in seconds of the window: a pause was cut out there."""
+        sizes = itertools.accumulate(b - a for a, b in self.spans)
+        return [size / rate for size in sizes][:-1]
+
     def original(self, seconds: float, rate: int, ends: bool = False) -> float:
         """The time in the recording of `seconds` in the window; at a joint, the end before it for what `ends` there."""
         left = seconds * rate

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..base.files import write_text
 from ..base.options import from_dict, to_dict
 from ..base.progress import track
+from ..decode.alignment import FRAME_MS, loud_frames, one_side, sounding
 from ..decode.clips import DecodedAudio, audible
 from ..decode.generation import Generation
 from ..decode.options import DecodingOptions
-from ..decode.segments import Audio, Segment, quiet_cuts
+from ..decode.segments import Audio, Segment, Word, quiet_cuts
 from ..decode.speech import Span, SpeechSettings, Window, gaps, regions, windows
 from .vad import BLOCK, speech_probabilities
 
@@ -176,24 +181,51 @@ def better(whole: DecodedAudio, parts: Sequence[DecodedAudio], generation: Gener
     return more > 1.3 * before and min(s.avg_logprob for s in segments) >= 2 * generation.trusted
 
 
-def located(window: Window, segments: Sequence[Segment], rate: int) -> list[Segment]:
-    """Segments and words with their times in the recording instead of the window."""
+def located(window: Window, segments: Sequence[Segment], audio: Audio, rate: int) -> list[Segment]:
+    """Segments and words with their times in the recording instead of the window.
 
-    def start(seconds: float) -> float:
-        return round(window.original(seconds, rate), 3)
+    Nothing reaches over a pause that was cut out: a word is on the side where most of its sound is.
+    """
+    joints = window.joints(rate)
+    loud = loud_frames(window.of(audio), rate) if joints else np.ones(1, bool)
 
-    def end(seconds: float) -> float:
-        return round(window.original(seconds, rate, ends=True), 3)
+    def times(start: float, end: float) -> tuple[float, float]:
+        first = round(window.original(start, rate), 3)
+        return first, max(first, round(window.original(end, rate, ends=True), 3))
 
-    return [
-        replace(
-            s,
-            start=start(s.start),
-            end=end(s.end),
-            words=tuple(replace(w, start=start(w.start), end=max(start(w.start), end(w.end))) for w in s.words),
-        )
-        for s in segments
-    ]
+    def word(one: Word, following: float) -> Word:
+        a, b = one_side(one.start, one.end, [(t, t) for t in joints], loud)
+        if (a, b) != (one.start, one.end):
+            a, b = sounding(a, b, loud)
+        elif (pause := _pause_around(joints, a, b, loud)) is not None:
+            # Attention runs ahead into a pause, seldom behind: what lies in one belongs to what comes after it.
+            a, b = pause, max(pause, following)
+        start, end = times(a, b)
+        return replace(one, start=start, end=end)
+
+    def bounds(one: Segment) -> tuple[float, float]:
+        first, last = sounding(one.start, one.end, loud)
+        start = first if any(one.start <= t <= first for t in joints) else one.start
+        return times(start, last if any(last <= t <= one.end for t in joints) else one.end)
+
+    result = []
+    for one in segments:
+        start, end = bounds(one)
+        starts = [*(w.start for w in one.words), one.end]
+        words = tuple(word(w, following) for w, following in zip(one.words, starts[1:], strict=False))
+        result.append(replace(one, start=start, end=end, words=words))
+    return result
+
+
+def _pause_around(joints: Sequence[float], start: float, end: float, loud: NDArray[np.bool_]) -> float | None:
+    """Where sound goes on after the silence at a joint, if all of `start` to `end` (seconds) lies in that silence."""
+    frame = FRAME_MS / 1000
+    for joint in joints:
+        first, after = int(min(start, joint) / frame), math.ceil(max(end, joint) / frame)
+        rest = np.flatnonzero(loud[after:])
+        if not loud[first:after].any() and len(rest):
+            return (after + int(rest[0])) * frame
+    return None
 
 
 def decoded(
@@ -229,7 +261,7 @@ def decoded(
     languages: list[Counter[str]] = [Counter() for _ in audios]
     for k, ((i, window), one) in enumerate(zip(todo, results, strict=True)):
         for part, result in pieces.get(k, [(window, one)]):
-            segments[i] += located(part, result.segments, rate)
+            segments[i] += located(part, result.segments, audios[i], rate)
             if result.language:
                 languages[i][result.language] += sum(_letters(s.text) for s in result.segments)
     return [
