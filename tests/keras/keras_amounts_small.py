@@ -98,6 +98,34 @@ def amounts() -> dict[str, Any]:
     return found
 
 
+def refused() -> dict[str, str]:
+    """Arguments that cannot be, or that nothing reads."""
+    model = wide()
+    model.compile("sgd", "mse")
+    x, y = np.ones((12, FRAMES, FEATURES), "float32"), np.ones((12, 3), "float32")
+    first, second = Input((4,), name="pitch"), Input((6,), name="energy")
+    joined = layers.Dense(8, activation="relu")(layers.Concatenate()([first, second]))
+    two = keras.Model([first, second], [layers.Dense(2)(joined), layers.Dense(1)(joined)])
+    two.compile("sgd", ["mse", "mse"])
+    pair = {"energy": np.ones((9, 6)), "pitch": np.ones((9, 4))}
+    slopes: dict[str, Any] = {"criterion": "taylor"}
+    found = {
+        "targets": message(prune, model, 0.2, data=(x, y[:7]), **slopes),
+        "second": message(prune, two, 0.2, data=(pair, [np.ones((9, 2)), np.ones((8, 1))]), **slopes),
+        "name": message(prune, two, 0.2, criterion="wanda", data={"energy": pair["energy"], "pich": pair["pitch"]}),
+        "swapped": message(prune, two, 0.2, criterion="wanda", data=[pair["energy"], pair["pitch"]]),
+        "shape": message(prune, model, 0.2, criterion="wanda", data=x[..., 1:]),
+        "nan": message(prune, model, 0.2, data=(x * np.nan, y), **slopes),
+        "batch": message(prune, model, 0.2, batch_size=-3),
+        "protect": message(prune, model, 0.2, protect=1.5), "no number": message(prune, model, 0.2, protect=np.nan),
+        "model": message(prune, [model], 0.2), "threshold": message(prune, model, 0.2, threshold=0.3),
+        "zeros": message(prune, model, "zeros", criterion="random"), "empty": message(prune, model, {}),
+    }  # fmt: skip
+    kernel = model.layers[1].kernel
+    kernel.assign(kernel.value * np.nan)
+    return {**found, "weights": message(prune, model, 0.2)}
+
+
 def goes_on() -> dict[str, Any]:
     """Moments go along, and `fit` goes on."""
     model = wide()
@@ -213,4 +241,6 @@ def timed() -> dict[str, Any]:
 if __name__ == "__main__":
     result = {"zeros": zeros(), "amounts": amounts(), "goes_on": goes_on(), "gradually": gradually()}
     result |= {"refits": refits(), "timed": timed()}
+    if keras.backend.backend() == "torch":
+        result["refused"] = refused()
     (Path(sys.argv[1]) / "amounts.json").write_text(json.dumps(result))

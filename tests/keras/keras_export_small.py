@@ -12,7 +12,9 @@ import numpy as np
 
 from secateur.base.errors import SecateurError
 from secateur.keras import export as exporting
+from secateur.keras.inputs import nested
 from secateur.keras.models import googlenet_mfcc
+from secateur.keras.writers import output_names
 
 
 def small(**changes: Any) -> Any:
@@ -58,6 +60,30 @@ def fewer_bits(folder: Path) -> dict[str, Any]:
     return found
 
 
+def named(folder: Path) -> dict[str, Any]:
+    """Inputs of different means by name, in int8; outputs of layers without an activation."""
+    keras.utils.set_random_seed(5)
+    wide, bias = keras.Input((9,), name="wide"), keras.Input((9,), name="bias")
+    x = keras.layers.Concatenate()([keras.layers.Dense(7, activation="relu")(one) for one in (wide, bias)])
+    outputs = [keras.layers.Dense(2, name="z_class")(x), keras.layers.Dense(3, name="age")(x)]
+    model = keras.Model([wide, bias], outputs)
+    random = np.random.default_rng(6)
+    samples = {"bias": random.normal(-6, 2, (40, 9)).astype("f4"), "wide": random.normal(1, 0.3, (40, 9)).astype("f4")}
+    exporting.export(model, folder / "full" / "named.onnx", samples=samples, precision="int8")
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(folder / "full" / "named.onnx")
+    found = dict(zip([o.name for o in session.get_outputs()], session.run(None, samples), strict=True))
+    expected = dict(zip(["z_class", "age"], model.predict(samples, verbose=0), strict=True))
+    keyed = keras.Model({"wide": wide, "bias": bias}, {"to": outputs[0], "from": [outputs[1], outputs[1]]})
+    return {
+        "names": [*found],
+        "difference": max(float(np.abs(found[n] - expected[n]).max() / np.abs(expected[n]).max()) for n in found),
+        "keys": output_names(keyed, keyed),
+        "nested": [*nested(keyed, samples, "samples")],
+    }
+
+
 def graphs(folder: Path) -> dict[str, Any]:
     """Exact GELU, a spectrogram inside the graph, and a state that is carried from chunk to chunk."""
     keras.utils.set_random_seed(4)
@@ -101,6 +127,14 @@ def errors(folder: Path) -> dict[str, str]:
         return "no error"
 
     model = small()
+    pair = keras.Input((5,), name="mel"), keras.Input((3,), name="age")
+    joined = keras.layers.Concatenate()(pair)
+    listed, keyed = keras.Model(pair, joined), keras.Model({"mel": pair[0], "age": pair[1]}, joined)
+    mel, age = np.zeros((4, 5)), np.zeros((4, 3))
+
+    def refused(given: Any, which: Any = listed) -> str:
+        return message(which, folder / "a.onnx", samples=given)
+
     (folder / "full").mkdir()
     (folder / "full" / "thesis.txt").write_text("years of work")
     two = keras.Input((3,)), keras.Input((3,))
@@ -117,6 +151,14 @@ def errors(folder: Path) -> dict[str, str]:
 
     inputs = keras.Input((4,))
     return {
+        "missing": refused({"mel": mel}),
+        "extra": refused({"mel": mel, "age": age, "ago": age}),
+        "typo": refused({"mel": mel, "aeg": age}, keyed),
+        "listed": refused([mel, age], keyed),
+        "one": refused(mel),
+        "swapped": refused([age, mel]),
+        "fewer": refused({"mel": mel, "age": age[:2]}),
+        "model": message("model.keras", folder / "a.onnx"),
         "bits": message(model, folder / "a", "saved_model", precision="int8"),
         "precision": message(model, folder / "a.onnx", precision="int9"),
         "format": message(model, folder / "a.onnx", "onxn"),
@@ -135,6 +177,12 @@ if __name__ == "__main__":
     where = Path(sys.argv[1])
     print(
         json.dumps(
-            {"exported": exported(where), "errors": errors(where), "bits": fewer_bits(where), "graphs": graphs(where)}
+            {
+                "exported": exported(where),
+                "errors": errors(where),
+                "bits": fewer_bits(where),
+                "graphs": graphs(where),
+                "named": named(where) if keras.backend.backend() == "torch" else None,
+            }
         )
     )

@@ -50,6 +50,21 @@ def test_units_come_in_steps_and_budgets_count_operations(result: dict[str, Any]
     assert "did you mean 'macs'?" in result["amounts"]["budget"]
 
 
+@pytest.mark.parametrize("result", ["torch"], indirect=True)
+def test_what_cannot_be_is_one_line_before_any_work(result: dict[str, Any]) -> None:
+    expected = {
+        "targets": "12 examples of inputs, but 7 targets", "second": "9 examples of inputs, but 8 targets",
+        "name": "no input 'pich' (did you mean 'pitch'?)", "swapped": "input 'pitch' takes the shape (batch, 4)",
+        "shape": "takes the shape (batch, ", "nan": "not finite", "weights": "not finite",
+        "batch": "at least 1, found -3", "protect": "0 to 1, found 1.5", "no number": "0 to 1, found nan",
+        "model": "a Keras model is needed, found list", "threshold": "has no effect without",
+        "zeros": "'random' has no effect", "empty": "has no effect",
+    }  # fmt: skip
+    found = result["refused"]
+    assert found.keys() == expected.keys()
+    assert not {name: found[name] for name, words in expected.items() if words not in found[name]}
+
+
 def test_training_goes_on_with_the_moments_that_are_left(result: dict[str, Any]) -> None:
     on = result["goes_on"]
     assert on["compiled"] and on["steps"] == 3

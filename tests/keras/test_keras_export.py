@@ -60,6 +60,14 @@ def test_the_onnx_file_needs_neither_keras_nor_tensorflow(run: tuple[Path, dict[
 @pytest.mark.parametrize(
     ("case", "words"),
     [
+        ("missing", "'age' is missing: the model has 'mel', 'age'"),
+        ("extra", "no input 'ago' (did you mean 'age'?)"),
+        ("typo", "no input 'aeg' (did you mean 'age'?)"),
+        ("listed", "give a dictionary with 'mel', 'age'"),
+        ("one", "takes 2 inputs, found one"),
+        ("swapped", "input 'mel' takes the shape (batch, 5), found (4, 3)"),
+        ("fewer", "input 'age' has 2 examples, and the first input 4"),
+        ("model", "a Keras model is needed, found str"),
         ("format", "did you mean 'onnx'?"),
         ("ending", "a name for litert, but the format is onnx"),
         ("unnamed", "name a file .onnx or .tflite"),
@@ -88,6 +96,15 @@ def test_recurrent_models_of_several_inputs_are_stored_in_fewer_bits(run: tuple[
     if len(bits) > 3:  # TensorFlow, which writes LiteRT itself
         assert bits["litert float32"] < 1e-5 < bits["litert float16"] < 1e-2
         assert bits["litert int8"] < 0.1  # of its weights alone: ranges are not found in loops
+
+
+@pytest.mark.parametrize("run", ["torch"], indirect=True)
+def test_inputs_and_outputs_are_matched_by_name(run: tuple[Path, dict[str, Any]]) -> None:
+    """Swapped, the ranges of int8 would cut what comes in."""
+    found = run[1]["named"]
+    assert found["names"] == ["z_class", "age"] and found["difference"] < 0.05
+    assert found["keys"] == ["from_0", "from_1", "to"]
+    assert found["nested"] == ["wide", "bias"]
 
 
 def test_spectrograms_exact_gelu_and_states_are_in_the_file(run: tuple[Path, dict[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 from ..base.extras import require
+from .inputs import check_shapes, nested
 
 if TYPE_CHECKING:
     from keras import Model
@@ -43,7 +44,7 @@ class SampleBatches:
     """
 
     def __init__(self, data: Data, model: Model, size: int) -> None:
-        self.size = size
+        self.size, self.model = size, model
         self.inputs = _inputs_of(model)
         if isinstance(data, Iterator):
             data = self._kept(data)
@@ -100,15 +101,36 @@ class SampleBatches:
         return self.inputs is not None and len(self.inputs) == 1 and rank == self.inputs[0]
 
     def _sliced(self, x: object, y: object = None, weight: object = None) -> Callable[[], Iterable[SampleBatch]]:
+        x = nested(self.model, x, "data")
         count = self._count(x)
+        for other in (*self._counts(y, count), *self._counts(weight, count)):
+            if other != count:
+                raise SecateurError(
+                    f"data: {count} examples of inputs, but {other} targets or weights of examples: give as many"
+                )
 
         def pieces() -> Iterator[SampleBatch]:
             for start in range(0, count, self.size):
                 part = slice(start, start + self.size)
                 rest = (self._part(one, part, count) for one in (y, weight))
-                yield SampleBatch(self._part(x, part, None), *rest)
+                yield SampleBatch(self._taken(self._part(x, part, None)), *rest)
 
         return pieces
+
+    def _taken(self, x: Any) -> Any:
+        check_shapes(self.model, x, "data")
+        return x
+
+    def _counts(self, value: Any, count: int) -> list[int]:
+        """Examples of every array of targets or weights for `count` inputs."""
+        if isinstance(value, Mapping):
+            return [one for part in value.values() for one in self._counts(part, count)]
+        if isinstance(value, list | tuple):
+            shaped = all(getattr(one, "shape", ()) for one in value)
+            if self._examples(value, count) and (len(value) == count or not shaped):
+                return [len(value)]
+            return [one for part in value for one in self._counts(part, count)]
+        return [] if value is None else [self._count(value)]
 
     def _count(self, x: Any) -> int:
         if isinstance(x, Mapping):
@@ -145,9 +167,10 @@ class SampleBatches:
             one = (one,)
         if not 1 <= len(one) <= 3:
             raise SecateurError(f"data: a batch is inputs, targets and weights of examples, found {len(one)} parts")
-        count = self._count(one[0])
-        x, *rest = (self._part(value, slice(None), count if n else None) for n, value in enumerate(one))
-        return SampleBatch(x, *rest)
+        given = nested(self.model, one[0], "data")
+        count = self._count(given)
+        rest = (self._part(value, slice(None), count) for value in one[1:])
+        return SampleBatch(self._taken(self._part(given, slice(None), None)), *rest)
 
 
 def padded(examples: Sequence[object]) -> Arrays:

@@ -12,6 +12,7 @@ from ..base.extras import require
 from ..models.findings import Findings, Prunable, Ungrouped
 from ..models.groups import Group
 from .channels import UnknownLayerError
+from .inputs import check_model
 from .options import Options, any_matches
 from .plan import Planner
 from .saved import read_model
@@ -36,6 +37,7 @@ def doctor(
         SecateurError: a model that is not built or was never called; an amount that cannot be.
     """
     backend = str(require("keras", "keras").backend.backend())
+    check_model(model)
     several("only", only), several("exclude", exclude)
     total = sum(prod(variable.shape) for variable in model.weights)
     problem = ""

@@ -54,6 +54,19 @@ def evidence_of(
     return result
 
 
+def check_finite(criterion: str, scores: Mapping[str, Any]) -> None:
+    """Refuse scores that rank nothing.
+
+    Raises:
+        SecateurError: scores that are not finite.
+    """
+    for name, values in scores.items():
+        if not np.isfinite(values).all():
+            raise SecateurError(
+                f"criterion '{criterion}': scores of '{name}' are not finite: look for NaN in the weights and in data"
+            )
+
+
 def checked(model: Model, criterion: str, data: SampleBatches | None, loss: bool = True) -> SampleBatches:
     """The data, where there is what the criterion needs.
 

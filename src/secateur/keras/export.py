@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError, check_known, nearest
 from ..base.extras import require
+from .inputs import check_model, check_shapes, nested, packed
 from .plain import plain_model
 from .runtimes import RUNTIMES
-from .writers import KERAS_NAMES, PRECISIONS, packed, write
+from .writers import KERAS_NAMES, PRECISIONS, output_names, write
 
 if TYPE_CHECKING:
     from keras import Model
@@ -67,8 +68,8 @@ def export(
     Args:
         precision: "float32"; "float16", of onnx and litert; "int8", of the same, by the ranges that `samples` have,
             or in LiteRT files of recurrent layers of the weights alone.
-        samples: inputs (batch, ...), an array or several as the model takes them; random numbers unless given. For
-            int8 they should be real ones, a hundred or so.
+        samples: inputs (batch, ...), an array, or several as the model takes them, in a list or by name; random numbers
+            unless given. For int8 they should be real ones, a hundred or so.
         tolerance: unless given, 1e-4; 0.01 with float16 (stored, or the model's), 0.1 with int8.
 
     Raises:
@@ -86,8 +87,10 @@ def export(
     tree = keras.tree
     plain, states = plain_model(model)
     given = random_samples(model, 32 if precision == "int8" else 3) if samples is None else samples
-    arrays = [np.asarray(one) for one in tree.flatten(given)]
-    if len(arrays) != len(model.inputs) or len(arrays[0]) == 0:
+    given = tree.map_structure(np.asarray, nested(model, given, "samples"))
+    check_shapes(model, given, "samples")
+    arrays = tree.flatten(given)  # in the order of `model.inputs`
+    if len(arrays[0]) == 0:
         raise SecateurError(f"samples: {len(model.inputs)} arrays of at least one example are needed")
     fixed = model.inputs[0].shape[0]  # a batch of a fixed size
     if fixed is not None:
@@ -114,7 +117,7 @@ def export(
                 differences.append(_worst(run, *([one[:1] for one in some] for some in (arrays, expected))))
 
         try:
-            write(plain, written, format, precision, arrays, opens)
+            write(plain, written, format, precision, arrays, opens, output_names(model, plain))
         except SecateurError as problem:
             raise SecateurError(f"{target}: {problem}") from problem
         worst = max(differences[-1:] if fixed is not None else differences[-2:])
@@ -136,8 +139,8 @@ def _worst(run: Any, inputs: list[Arrays], expected: list[Arrays]) -> float:
 
 
 def random_samples(model: Model, batch: int = 3, unknown: int = 16) -> Any:
-    """Standard normal inputs of the model (batch, ...), a dimension without fixed size being `unknown`; integers 0. A
-    list where it has several."""
+    """Standard normal inputs of the model (batch, ...), a dimension without fixed size being `unknown`; integers 0;
+    nested as it takes them."""
     random, outputs = np.random.default_rng(0), []
     for tensor in model.inputs:
         shape = (batch, *(unknown if size is None else int(size) for size in tensor.shape[1:]))
@@ -145,7 +148,7 @@ def random_samples(model: Model, batch: int = 3, unknown: int = 16) -> Any:
             outputs.append(np.zeros(shape, str(tensor.dtype)))
         else:
             outputs.append(random.standard_normal(shape).astype(str(tensor.dtype)))
-    return outputs if len(outputs) > 1 else outputs[0]
+    return packed(model, outputs)
 
 
 def difference(outputs: Arrays, wanted: Arrays) -> float:
@@ -173,6 +176,7 @@ def _known() -> str:
 
 def _check(model: Model, target: Path, kind: str) -> None:
     """What can be said before any work."""
+    check_model(model)
     if not getattr(model, "built", False) or not getattr(model, "inputs", None):
         raise SecateurError("the model is not built: give it an Input, or call it on a batch, before exporting")
     if kind == "saved_model":

@@ -72,6 +72,18 @@ class Options:
             check_known("amount", self.amount, (ZEROS,))
         elif isinstance(self.amount, float | int) and not 0 <= self.amount < 1:
             raise SecateurError(f"amount must be from 0 to below 1, found {self.amount}")
+        if not 0 <= self.protect <= 1:
+            raise SecateurError(f"protect is the largest share of a group that goes, 0 to 1, found {self.protect}")
+        if self.batch_size < 1:
+            raise SecateurError(f"batch_size must be at least 1, found {self.batch_size}")
+        if self.amount != ZEROS and self.threshold > 0:
+            raise SecateurError("threshold has no effect without amount='zeros': leave it out, or give that amount")
+        if self.amount == ZEROS and self.criterion != "magnitude":
+            raise SecateurError(f"criterion '{self.criterion}' has no effect with amount='zeros': leave it out")
+        if isinstance(self.amount, Mapping) and not self.amount:
+            raise SecateurError(
+                "an empty amount has no effect: name layers or kinds with their shares, such as conv* with 0.3"
+            )
         if self.threshold < 0 or self.round_to < 1:
             raise SecateurError(f"threshold >= 0 and round_to >= 1 needed, found {self.threshold} and {self.round_to}")
 

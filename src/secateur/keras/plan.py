@@ -16,7 +16,8 @@ from ..prune.importance import CRITERIA, Evidence
 from ..prune.sensitivity_map import SensitivityMap, read_map
 from .channels import UnknownLayerError
 from .data import SampleBatches
-from .evidence import evidence_of
+from .evidence import check_finite, evidence_of
+from .inputs import check_model
 from .masks import Masks, masks_of
 from .options import ZEROS, Options, any_matches, matches
 from .sites import MacsOf
@@ -38,6 +39,7 @@ class Planner:
     """
 
     def __init__(self, model: Model, options: Options, learning: bool = False) -> None:
+        check_model(model)
         self.model, self.options, self.learning = model, options, learning
         self.data = None if options.data is None else SampleBatches(options.data, model, options.batch_size)
         graph = self.data is None or getattr(model, "inputs", None)
@@ -105,7 +107,9 @@ class Planner:
             for g in self.groups
             if not isinstance(asked, Mapping) or any(g.kind == p or fnmatch.fnmatchcase(g.name, p) for p in asked)
         ]
-        return {g.name: CRITERIA[self.options.criterion](g, evidence) for g in groups}
+        result = {g.name: CRITERIA[self.options.criterion](g, evidence) for g in groups}
+        check_finite(self.options.criterion, result)
+        return result
 
     def plan(self, share: Share, scores: Mapping[str, object]) -> Keep:
         """The units that stay when `share` of the final amount is removed."""

@@ -19,7 +19,8 @@ from ..prune.importance import CRITERIA
 from ..prune.sensitivity_map import Measured, SensitivityMap, matching, ordered, spans, write_map
 from ..sensitivity.effects import BASELINE, differences, effects, resamples_for
 from .data import SampleBatches
-from .evidence import evidence_of
+from .evidence import check_finite, evidence_of
+from .inputs import check_model
 from .masks import apply, masks_of
 from .recordings import Floats, Recordings, chosen_sets
 from .sites import Site, group_sites, input_sites, kernel_macs
@@ -66,6 +67,9 @@ def sensitivity(
         SecateurError: no set, sizes that do not fit, or a layer that no rule can follow.
     """
     started = time.perf_counter()
+    check_model(model)
+    if batch_size < 1:
+        raise SecateurError(f"batch_size must be at least 1, found {batch_size}")
     check_known("criterion", criterion, [n for n, c in CRITERIA.items() if "map" not in c.needs])
     if not all(0 < a < 1 for a in amounts):
         raise SecateurError("amounts are shares between 0 and 1, such as (0.1, 0.25, 0.5)")
@@ -78,6 +82,7 @@ def sensitivity(
     scored = model if given is None else _with_loss(model, given)
     evidence = evidence_of(scored, structure, structure.groups, criterion, given, seed)
     scores = {g.name: CRITERIA[criterion](g, evidence) for g in structure.groups}
+    check_finite(criterion, scores)
     width = int((labelled or transcribed).features.shape[-1])  # type: ignore[union-attr]
     chosen = matching([*group_sites(model, structure, scores, amounts), *input_sites(width, blocks)], sites)
     measure = _Measure(model, structure, labelled, transcribed, words, batch_size)

@@ -15,7 +15,8 @@ from ..base.errors import SecateurError, nearest
 from ..base.extras import require
 from .copies import described, functional, paired, rebuilt, settled
 from .data import SampleBatches
-from .evidence import checked, gradients, input_squares
+from .evidence import check_finite, checked, gradients, input_squares
+from .inputs import check_model
 from .layers.low_rank import unfit
 from .options import ZEROS, Options, any_matches, matches
 from .patterns import SINGLE, Pattern, parse
@@ -122,6 +123,7 @@ class SparsePlanner:
     """
 
     def __init__(self, model: Model, options: Options) -> None:
+        check_model(model)
         self.model, self.options = model, options
         self.pattern = parse(options.pattern) or Pattern(SINGLE)
         if options.criterion not in CRITERIA:
@@ -143,6 +145,7 @@ class SparsePlanner:
                 self.removed[kernel.name] = kernel.matrix(np.abs(kernel.values)) <= self.options.threshold
             return
         scores = self._scores(kernels)
+        check_finite(self.options.criterion, scores)
         for kernel in kernels:
             now = share(kernel.name) if callable(share) else share
             values = kernel.matrix(scores[kernel.name]).astype(np.float32)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError
 from ..base.extras import require
 from .causes import cause
+from .inputs import packed
 
 if TYPE_CHECKING:
-    from keras import KerasTensor, Model
+    from keras import Model
 
 KERAS_NAMES = {"onnx": "onnx", "litert": "litert", "saved_model": "tf_saved_model"}
 PRECISIONS = ("float32", "float16", "int8")
@@ -30,9 +32,11 @@ Arrays = NDArray[Any]
 
 
 def write(
-    model: Model, written: Path, kind: str, precision: str, samples: Sequence[Arrays], opens: Callable[[Path], None]
-) -> None:
-    """The file, by this backend, or by the other one where this one cannot write a file that `opens` runs.
+    model: Model, written: Path, kind: str, precision: str, samples: Sequence[Arrays], opens: Callable[[Path], None],
+    outputs: Sequence[str],
+) -> None:  # fmt: skip
+    """The file, by this backend, or by the other one where this one cannot write a file that `opens` runs. In ONNX its
+    outputs have the names `outputs`.
 
     Raises:
         SecateurError: neither can; with what each of them said.
@@ -42,6 +46,8 @@ def write(
     if kind in _NATIVE.get(backend, frozenset()):
         try:
             write_here(model, written, kind, precision, samples)
+            if kind == "onnx":
+                _named(written, outputs)
             opens(written)
             return
         except SecateurError:
@@ -56,6 +62,8 @@ def write(
             causes.append(f"Keras on {other} cannot write this model as {kind}: {cause(message)}")
             continue
         try:
+            if kind == "onnx":
+                _named(written, outputs)
             opens(written)
             return
         except SecateurError:
@@ -135,6 +143,53 @@ def _without_erfc(written: Path) -> None:
     onnx.save(model, written)
 
 
+def output_names(model: Model, plain: Model) -> list[str]:
+    """Of every output of `plain` in order: the model's keys, or the names of its last layers; then its states."""
+    keras = require("keras", "keras")
+    names = []
+    for path, tensor in keras.tree.flatten_with_path(getattr(model, "_functional", model)._outputs_struct):
+        keyed = any(isinstance(part, str) for part in path)
+        names.append("_".join(map(str, path)) if keyed else tensor._keras_history.operation.name)
+    names += [f"{one._keras_history.operation.name}_state" for one in plain.outputs[len(names) :]]
+    taken = {tensor.name for tensor in plain.inputs}
+    for n, name in enumerate(names):
+        again = itertools.chain([name], (f"{name}_{count}" for count in itertools.count(1)))
+        names[n] = next(one for one in again if one not in taken)
+        taken.add(names[n])
+    return names
+
+
+def _named(written: Path, names: Sequence[str]) -> None:
+    """Give the outputs of an ONNX file their names: torch numbers those of a last layer without an activation."""
+    import onnx
+
+    model = onnx.load(written, load_external_data=False)
+    graph = model.graph
+    made = {name for node in graph.node for name in node.output}
+    new: dict[str, str] = {}
+    for output, name in zip(graph.output, names, strict=True):
+        if output.name in made and output.name not in new:
+            new[output.name] = name
+        else:  # an input or a constant, or what is an output already
+            graph.node.append(onnx.helper.make_node("Identity", [output.name], [name]))
+        output.name = name
+    others = {name: f"{name}_inner" for name in made - {*new} if name in {*names}}
+    _renamed(graph, {**others, **new})
+    onnx.save(model, written)
+
+
+def _renamed(graph: Any, new: Mapping[str, str]) -> None:
+    """Values of a graph and of the graphs inside it under their new names."""
+    for node in graph.node:
+        node.input[:] = [new.get(name, name) for name in node.input]
+        node.output[:] = [new.get(name, name) for name in node.output]
+        for attribute in node.attribute:
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                _renamed(inner, new)
+    for value in graph.value_info:
+        value.name = new.get(value.name, value.name)
+
+
 def _write_elsewhere(
     model: Model, written: Path, kind: str, precision: str, samples: Sequence[Arrays], backend: str
 ) -> str:
@@ -212,13 +267,6 @@ def _litert(model: Model, written: Path, precision: str, samples: Sequence[Array
             first = first or problem
     assert first is not None
     raise first
-
-
-def packed(model: Model, tensors: Sequence[KerasTensor]) -> Any:
-    """Tensors nested as the model takes them."""
-    if len(tensors) == 1 and not isinstance(getattr(model, "input", None), dict):
-        return tensors[0]
-    return require("keras", "keras").tree.pack_sequence_as(model.input, list(tensors))
 
 
 def _rows(samples: Sequence[Arrays]) -> Iterator[list[Arrays]]:

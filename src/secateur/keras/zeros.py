@@ -33,7 +33,7 @@ def zeros(model: Model, structure: Structure, groups: Sequence[Group], threshold
     uses = structure.channels.uses
     names = {p.parameter for group in groups for p in group.places if p.masked}
     weights = {name: np.asarray(ops.convert_to_numpy(uses[name].variable)) for name in names}
-    large = {name: (np.abs(values) > threshold).astype(np.float32) for name, values in weights.items()}
+    large = {name: (~(np.abs(values) <= threshold)).astype(np.float32) for name, values in weights.items()}
     result: Keep = {}
     for group in groups:
         makes = [p for p in group.places if p.masked and not p.reads]

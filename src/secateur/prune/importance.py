@@ -150,7 +150,7 @@ def wanda(group: Group, evidence: Evidence) -> Array:
         return score
     raise SecateurError(
         f"the criterion 'wanda' needs the inputs of the layers that read {group.name}, which were not gathered: choose "
-        "another criterion, or leave these units out (prune.kinds)"
+        "another criterion, or leave these units out (prune.kinds; of a Keras model exclude=[...])"
     )
 
 
