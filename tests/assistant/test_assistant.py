@@ -110,6 +110,13 @@ def test_timers_run_out(assistant: Assistant) -> None:
     assert assistant.answer_text("cancel the timer").answer == "No timer is running."
 
 
+def test_what_is_left_out_is_asked_for(assistant: Assistant) -> None:
+    assistant.chat = None
+    for text in ("turn on all the lights except the kitchen", "everything off apart from the fan"):
+        assert "name those" in assistant.answer_text(text).answer
+    assert assistant.answer_text("sing a song").answer == "I did not understand that."
+
+
 def test_notes_are_kept(assistant: Assistant) -> None:
     assistant.answer_text("take a note that the milk is sour")
     assistant.answer_text("write down buy oats")

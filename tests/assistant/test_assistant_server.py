@@ -105,7 +105,9 @@ def test_timers_run_ring_and_are_stopped(server: Running) -> None:
     (rings,) = timers()["ringing"]
     assert rings["text"] == "Your timer for 1 second has run out."
     assert [one["id"] for one in timers()["running"]] == [long["id"]]
-    assert [delete(rings["id"]), delete(long["id"]), delete(long["id"])] == [200, 200, 404]
+    assert ask(server, "stop ringing")["answer"] == "Quiet."
+    assert [one["id"] for one in timers()["running"]] == [long["id"]]
+    assert [delete(rings["id"]), delete(long["id"]), delete(long["id"])] == [404, 200, 404]
     assert timers() == {"running": [], "ringing": []}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from secateur.assistant.skill import Context
+from secateur.assistant.skill import SKILLS, Context
 from secateur.assistant.skills.timer import alarm_time, rings, set_alarm, set_timer
 from secateur.assistant.timers import MOST, Ringer, Timer, Timers
 from secateur.base.errors import SecateurError
@@ -90,6 +90,89 @@ def test_alarms_and_long_timers_are_answered() -> None:
     assert set_timer({"minutes": "2", "seconds": "30"}, context) == "A timer for 2 minutes 30 seconds."
     assert set_alarm({"hour": "7", "minute": "5"}, context) == "An alarm today at 7:05 PM."
     assert [timer.kind for timer in context.timers.running()] == ["timer", "timer", "alarm"]
+
+
+def _house(language: str = "en") -> Context:
+    """Monday noon: timers of 5 and 20 minutes, alarms of 7:45 tomorrow and 22:00, a reminder to call in 5 minutes."""
+    context = Context(clock=lambda: datetime(2026, 3, 2, 12).timestamp(), language=language)
+    set_timer({"minutes": "5"}, context)
+    set_timer({"minutes": "20"}, context)
+    set_alarm({"hour": "7", "minute": "45", "morning": "am"}, context)
+    set_alarm({"hour": "10"}, context)
+    set_timer({"minutes": "5", "text": "call Anna"}, context)
+    return context
+
+
+ALL = {"5 min", "20 min", "07:45", "22:00", "call Anna"}
+
+
+def _running(context: Context) -> set[str]:
+    return {
+        t.text or (f"{t.seconds / 60:g} min" if t.seconds else f"{datetime.fromtimestamp(t.ends):%H:%M}")
+        for t in context.timers.running()
+    }
+
+
+@pytest.mark.parametrize(
+    ("intent", "slots", "gone", "answer"),
+    [
+        ("cancelTimer", {}, set(), "There are 2 timers: 5 minutes and 20 minutes. Which one?"),
+        ("cancelAlarm", {}, set(), "There are 2 alarms: today at 10:00 PM and tomorrow at 7:45 AM. Which one?"),
+        ("cancelReminder", {}, {"call Anna"}, "The reminder is off."),
+        ("cancelTimer", {"minutes": "5"}, {"5 min"}, "The timer is off: 5 minutes."),
+        ("cancelTimer", {"seconds": "300"}, {"5 min"}, "The timer is off: 5 minutes."),
+        ("cancelTimer", {"minutes": "6"}, set(), "There is no such timer. Set: 5 minutes and 20 minutes."),
+        ("cancelTimer", {"every": "all"}, {"5 min", "20 min"}, "2 timers are off: 5 minutes and 20 minutes."),
+        ("cancelAlarm", {"hour": "7", "minute": "45"}, {"07:45"}, "The alarm is off: tomorrow at 7:45 AM."),
+        ("cancelAlarm", {"hour": "8", "before": "15"}, {"07:45"}, "The alarm is off: tomorrow at 7:45 AM."),
+        ("cancelAlarm", {"hour": "10", "part": "pm"}, {"22:00"}, "The alarm is off: today at 10:00 PM."),
+        ("cancelAlarm", {"day": "tuesday"}, {"07:45"}, "The alarm is off: tomorrow at 7:45 AM."),
+        ("cancelAlarm", {"morning": "am"}, {"07:45"}, "The alarm is off: tomorrow at 7:45 AM."),
+        ("cancelReminder", {"text": "call anna"}, {"call Anna"}, "The reminder is off: call Anna."),
+        ("cancelReminder", {"hour": "12", "minute": "5"}, {"call Anna"}, "The reminder is off: call Anna."),
+        ("timerLeft", {}, set(), "5 minutes: 5 minutes left; 20 minutes: 20 minutes left."),
+        ("timerLeft", {"minutes": "20"}, set(), "20 minutes left."),
+        ("stopRinging", {}, set(), "Nothing is ringing."),
+    ],
+)  # fmt: skip
+def test_only_what_is_meant_is_cancelled(intent: str, slots: dict[str, str], gone: set[str], answer: str) -> None:
+    context = _house()
+    assert SKILLS[intent](slots, context) == answer
+    assert _running(context) == ALL - gone
+
+
+@pytest.mark.parametrize(
+    ("slots", "gone"),
+    [
+        ({"hour": "7"}, set()), ({"hour": "7", "minute": "45", "part": "pm"}, set()),
+        ({"hour": "10", "day": "tomorrow"}, set()), ({"day": "friday"}, set()),
+        ({"hour": "10", "day": "today"}, {"22:00"}), ({"every": "all"}, {"07:45", "22:00"}),
+        ({"every": "all", "day": "tomorrow"}, {"07:45"}),
+    ],
+)  # fmt: skip
+def test_an_alarm_of_another_time_stays(slots: dict[str, str], gone: set[str]) -> None:
+    context = _house("zh")
+    assert ("已取消" in SKILLS["cancelAlarm"](slots, context)) == bool(gone)
+    assert _running(context) == ALL - gone
+
+
+def test_midnight_belongs_to_the_day_that_it_ends() -> None:
+    context = _house()
+    set_alarm({"hour": "24", "day": "today"}, context)
+    assert "no such" in SKILLS["cancelAlarm"]({"hour": "24", "day": "tomorrow"}, context)
+    SKILLS["cancelAlarm"]({"hour": "24", "day": "today"}, context)
+    assert _running(context) == ALL
+
+
+def test_timers_of_one_length_are_told_apart_in_both_languages() -> None:
+    context = _house("zh")
+    now = context.clock()
+    context.timers.add(Timer(now + 200, 300))
+    asked = SKILLS["cancelTimer"]({"minutes": "5"}, context)
+    assert asked == "有2个计时器：5分钟（还剩3分钟20秒）和5分钟（还剩5分钟）。取消哪一个？"
+    assert SKILLS["cancelTimer"]({"every": "all"}, context).startswith("已取消3个计时器")
+    assert SKILLS["cancelTimer"]({}, context) == "没有计时器。"
+    assert _running(context) == {"07:45", "22:00", "call Anna"}
 
 
 def test_the_command_line_rings_even_after_a_restart(tmp_path: Path) -> None:

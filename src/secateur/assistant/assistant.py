@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from .timers import kept_timers
 from .understand import Understanding, Understood
 
 _LOG = logging.getLogger(__name__)
+EXCEPTING = re.compile(r"\b(except|apart from|but not)\b|除了|除去", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,9 @@ class Assistant:
     def _otherwise(self, text: str, client: str) -> str:
         """What is not known is asked for; else the brain's answer, or an apology."""
         unknown = self.understanding.unknown(text)
+        if EXCEPTING.search(text) and (unknown or self.chat is None):
+            english = "I cannot leave some out: name those that you mean."
+            return self.context.say(english, "我不会排除某些，请直接说要哪些。")
         if unknown:
             words = joined(unknown)
             english = f"I do not know '{words}' here. What do you mean?"

@@ -47,6 +47,7 @@ class Context:
     kept: Json = field(default_factory=dict)
     timers: Timers = field(default_factory=Timers)
     home: HomeAssistant | None = None
+    hush: Callable[[], int] = lambda: 0  # stops what rings; how many that were
 
     def __post_init__(self) -> None:
         self.timers.clock = self.clock

@@ -25,6 +25,11 @@ class Timer:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     text: str = ""  # what to remind of
 
+    @property
+    def called(self) -> str:
+        """What a user calls it: timer, alarm or reminder."""
+        return "reminder" if self.text else self.kind
+
 
 class Timers:
     """All timers that run. Every change is written before it counts; threads may share one.
@@ -58,10 +63,10 @@ class Timers:
         with self._lock:
             return sorted(self._running, key=lambda timer: timer.ends)
 
-    def cancel(self, kind: str | None = None, number: str | None = None) -> list[Timer]:
-        """Stop those of a kind, the one of an id, or all; which they were."""
+    def cancel(self, *, number: str) -> list[Timer]:
+        """Stop the one of an id; which it was."""
         with self._lock:
-            removed = [t for t in self.running() if kind in (None, t.kind) and number in (None, t.id)]
+            removed = [t for t in self.running() if t.id == number]
             if removed:
                 self._keep([t for t in self.running() if t not in removed])
             return removed

@@ -154,6 +154,7 @@ class Bell:
         self._assistant = assistant
         self._rings: dict[str, tuple[float, Json]] = {}
         self._ringer = Ringer(assistant.context.timers, self._ring)
+        assistant.context.hush = self.hush_all
 
     def start(self) -> None:
         """Look at the clock from now on."""
@@ -171,6 +172,10 @@ class Bell:
     def hush(self, number: str) -> bool:
         """Stop one; whether it rang."""
         return self._rings.pop(number, None) is not None
+
+    def hush_all(self) -> int:
+        """Stop all; how many rang."""
+        return sum(self.hush(one["id"]) for one in self.ringing())
 
     def _ring(self, timer: Timer) -> None:
         now = time.monotonic()
