@@ -103,17 +103,18 @@ class SampleBatches:
     def _sliced(self, x: object, y: object = None, weight: object = None) -> Callable[[], Iterable[SampleBatch]]:
         x = nested(self.model, x, "data")
         count = self._count(x)
-        for other in (*self._counts(y, count), *self._counts(weight, count)):
-            if other != count:
-                raise SecateurError(
-                    f"data: {count} examples of inputs, but {other} targets or weights of examples: give as many"
-                )
 
         def pieces() -> Iterator[SampleBatch]:
             for start in range(0, count, self.size):
                 part = slice(start, start + self.size)
-                rest = (self._part(one, part, count) for one in (y, weight))
-                yield SampleBatch(self._taken(self._part(x, part, None)), *rest)
+                inputs = self._taken(self._part(x, part, None))
+                for other in (*self._counts(y, count), *self._counts(weight, count)) if not start else ():
+                    if other != count:
+                        raise SecateurError(
+                            f"data: {count} examples of inputs, but {other} targets or weights of examples: "
+                            "give as many"
+                        )
+                yield SampleBatch(inputs, *(self._part(one, part, count) for one in (y, weight)))
 
         return pieces
 
