@@ -109,7 +109,16 @@ def refused() -> dict[str, str]:
     two.compile("sgd", ["mse", "mse"])
     pair = {"energy": np.ones((9, 6)), "pitch": np.ones((9, 4))}
     slopes: dict[str, Any] = {"criterion": "taylor"}
+    with warnings.catch_warnings():  # of the whole units that are larger
+        warnings.simplefilter("ignore")
+        keyed = keras.Model({"pitch": first}, layers.Dense(2)(layers.Dense(8)(first)))
+        keyed.compile("sgd", "mse")
+        rows = list(np.random.default_rng(8).normal(size=(4, 4)))  # as many as there are features
+        forms = [rows, [np.stack(rows)], {"pitch": rows}, np.stack(rows)]
+        small = [prune(keyed, 0.3, criterion="wanda", data=(one,)).get_weights() for one in forms]
+    same = [all(np.array_equal(a, b) for a, b in zip(one, small[0], strict=True)) for one in small]
     found = {
+        "forms": "the same" if all(same) else str(same),
         "targets": message(prune, model, 0.2, data=(x, y[:7]), **slopes),
         "second": message(prune, two, 0.2, data=(pair, [np.ones((9, 2)), np.ones((8, 1))]), **slopes),
         "name": message(prune, two, 0.2, criterion="wanda", data={"energy": pair["energy"], "pich": pair["pitch"]}),

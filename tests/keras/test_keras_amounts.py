@@ -53,6 +53,7 @@ def test_units_come_in_steps_and_budgets_count_operations(result: dict[str, Any]
 @pytest.mark.parametrize("result", ["torch"], indirect=True)
 def test_what_cannot_be_is_one_line_before_any_work(result: dict[str, Any]) -> None:
     expected = {
+        "forms": "the same",
         "targets": "12 examples of inputs, but 7 targets", "second": "9 examples of inputs, but 8 targets",
         "name": "no input 'pich' (did you mean 'pitch'?)", "swapped": "input 'pitch' takes the shape (batch, 4)",
         "shape": "takes the shape (batch, ", "nan": "not finite", "weights": "not finite",

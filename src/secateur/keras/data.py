@@ -155,7 +155,8 @@ class SampleBatches:
         if value is None:
             return None
         if isinstance(value, Mapping):
-            return {name: self._part(one, part, self._count(one)) for name, one in value.items()}
+            alone = count is None and self.inputs is not None and len(self.inputs) == 1
+            return {name: self._part(one, part, None if alone else self._count(one)) for name, one in value.items()}
         if isinstance(value, list | tuple):
             if self._examples(value, count):
                 return padded(value[part])

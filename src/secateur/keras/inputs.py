@@ -47,10 +47,11 @@ def _matched(struct: Any, given: Any, what: str) -> Any:
         if isinstance(given, Mapping):
             _check_names(given, struct, what)
             return {name: _matched(one, given[name], what) for name, one in struct.items()}
-        listed = [given] if len(struct) == 1 and not isinstance(given, list | tuple) else given
-        if list(struct) != sorted(struct) or not isinstance(listed, list | tuple) or len(listed) != len(struct):
+        if len(struct) == 1:
+            return {name: _matched(one, given, what) for name, one in struct.items()}
+        if list(struct) != sorted(struct) or not isinstance(given, list | tuple) or len(given) != len(struct):
             raise SecateurError(f"{what}: the model takes its inputs by name: give a dictionary with {_named(struct)}")
-        return {name: _matched(one, other, what) for (name, one), other in zip(struct.items(), listed, strict=True)}
+        return {name: _matched(one, other, what) for (name, one), other in zip(struct.items(), given, strict=True)}
     parts = list(struct) if isinstance(struct, list | tuple) else [struct]
     if isinstance(given, Mapping) and all(hasattr(one, "name") for one in parts):
         names = [one.name for one in parts]
