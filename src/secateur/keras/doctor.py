@@ -37,8 +37,8 @@ def doctor(
         SecateurError: a model that is not built or was never called; an amount that cannot be.
     """
     backend = str(require("keras", "keras").backend.backend())
-    check_model(model)
     several("only", only), several("exclude", exclude)
+    check_model(model)
     total = sum(prod(variable.shape) for variable in model.weights)
     problem = ""
     try:
