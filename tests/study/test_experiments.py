@@ -34,6 +34,8 @@ def present(part: str, settings: dict[str, Any], now: dict[str, Any]) -> dict[st
     if "map" in named:  # where it lay on that machine
         named["map"] = now["map"] if Path(now["map"]).parts[-2:] == Path(named["map"]).parts[-2:] else named["map"]
     named.pop("auxiliary_saved", None)  # what is kept beside the result is not the recipe
+    if named.get("mix"):  # before the setting existed nothing was put inside clips
+        named["mix"] = {"paused": 0.0, **named["mix"]}
     if named.get("distillation_on") == "retain":
         named["distillation_on"] = "rehearsal"
     return named
