@@ -283,7 +283,7 @@ def test_an_exported_model_is_not_exported_again(tmp_path: Path, capsys: pytest.
 def test_a_model_of_clips_of_their_own_length_is_padded_elsewhere(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = {}
+    noted = {}
     for padded in (True, False):
         folder = place / f"padded-{padded}"
         shutil.copytree(place / "model", folder)
@@ -292,8 +292,8 @@ def test_a_model_of_clips_of_their_own_length_is_padded_elsewhere(
         for form in ("onnx", "transformers"):
             words = ["export", str(folder), "--out", str(place / "x"), "--format", form, "--check"]
             assert main(words) == 0
-            told[padded, form] = "and what reads transformers pads them to" in capsys.readouterr().err
-    assert told == {(p, f): not p and f == "transformers" for p, f in told}
+            noted[padded, form] = "and what reads transformers pads them to" in capsys.readouterr().err
+    assert noted == {(p, f): not p and f == "transformers" for p, f in noted}
 
 
 def test_only_the_very_same_run_goes_on_in_a_folder(place: Path, tmp_path: Path) -> None:

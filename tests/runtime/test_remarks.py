@@ -55,9 +55,9 @@ def test_a_call_is_hinted_at_once(
         for name in ("mono", "a", "b"):
             remarks.add(str(tmp_path / f"{name}.wav"), HEARD)
         remarks.end()
-        told = capsys.readouterr().err
-        assert told.count("--channel split transcribes each by itself") == hints
-        assert ("a.wav: its two channels hold different speech" in told) == bool(hints)
+        printed = capsys.readouterr().err
+        assert printed.count("--channel split transcribes each by itself") == hints
+        assert ("a.wav: its two channels hold different speech" in printed) == bool(hints)
 
 
 @pytest.mark.parametrize(("temperatures", "warned"), [((0.0, 0.2, 0.0), False), ((0.4, 1.0, 0.0), True)])

@@ -14,7 +14,7 @@ FEW = 3  # passages from which on it says something that most were decoded again
 
 
 class Remarks:
-    """Told of every transcript of a run: no speech, two speakers mixed, a model that is lost."""
+    """Remarks on the transcripts of a run: no speech, two speakers mixed, a model that is lost."""
 
     def __init__(self, options: DecodingOptions, channel: Sides | None) -> None:
         self.options, self.channel = options, channel

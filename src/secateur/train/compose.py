@@ -80,15 +80,11 @@ def _layout(
             column.append(position)
             starts.append(at)
             kept.append(keep)
-            at += keep + sum(_samples(b.seconds, rate) for b in example.breaks if b.position == position)
+            at += keep + sum(round(b.seconds * rate) for b in example.breaks if b.position == position)
             clip += 1
         at += round(pauses[-1] * rate) if example.cut_after is None else 0
         totals.append(max(1, at if example.clips else round(example.seconds * rate)))
     return owner, column, starts, kept, totals
-
-
-def _samples(seconds: float, rate: int) -> int:
-    return round(seconds * rate)
 
 
 def _breaks(examples: Sequence[Example], audio: Tensor, lengths: Tensor, rate: int) -> tuple[Tensor, Tensor]:
@@ -96,7 +92,7 @@ def _breaks(examples: Sequence[Example], audio: Tensor, lengths: Tensor, rate: i
     gaps, shares, clip = [0] * len(audio), [(0.0, 1.0)] * len(audio), 0
     for example in examples:
         for one in example.breaks:
-            gaps[clip + one.position] = _samples(one.seconds, rate)
+            gaps[clip + one.position] = round(one.seconds * rate)
             shares[clip + one.position] = (one.first, one.last)
         clip += len(example.clips)
     gap = torch.tensor(gaps, device=audio.device)
