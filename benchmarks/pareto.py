@@ -20,13 +20,12 @@ import shutil
 import sys
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runtime import Clip, Journal, Runner, clips_of, measure, peers, table
+from recorded import how
+from runtime import Clip, Journal, Runner, clips_of, measure, peers, table, version_of
 
-from secateur.allocation.latency import machine
 from secateur.api import ExportSettings, export
 from secateur.base.errors import SecateurError
 from secateur.base.extras import require
@@ -191,13 +190,8 @@ def main() -> None:
             sys.exit(f"pareto.py: {options.minutes:g} minutes are over; the same command goes on ({partial})")
         rows += found
     rows = [{**row, "ours": row["model"] in {runner.name for runner in own}} for row in rows]
-    how = {
-        "command": " ".join(["benchmarks/pareto.py", *options.models, "--precisions", *options.precisions,
-                             "--peer-model", options.peer_model, "--clips", str(options.clips)]),
-        "sets": SETS, "machine": machine(), "date": f"{datetime.now(tz=UTC):%Y-%m-%d}",
-        "load": round(os.getloadavg()[1], 1),
-    }  # fmt: skip
-    write_json(options.out, {"how": how, "clips": rows})
+    versions = {runner.name: version_of(runner) for runner in runners if runner.kind != "secateur"}
+    write_json(options.out, {"how": {**how(), "sets": SETS, "versions": versions}, "clips": rows})
     write_text(options.picture, picture(rows))
     partial.unlink()
     if options.work is None:

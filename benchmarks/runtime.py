@@ -26,14 +26,13 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from recognise import KINDS
+from recorded import how
 
-from secateur.allocation.latency import machine
 from secateur.audio.read import read_audio
 from secateur.base.errors import SecateurError, check_known
 from secateur.base.files import write_json
@@ -282,6 +281,14 @@ def clips_of(data: Path, name: str, count: int) -> list[Clip]:
     return evenly(every, count)
 
 
+def version_of(runner: Runner) -> str:
+    """The release of the program that a runner starts; "" of a program that does not say."""
+    name = {"whisper.cpp": "pywhispercpp", "moonshine": "useful-moonshine-onnx"}.get(runner.kind, runner.kind)
+    name = "faster-whisper" if runner.kind.startswith("faster-whisper") else name
+    words = [runner.python, "-c", f"import importlib.metadata as m; print(m.version({name!r}))"]
+    return subprocess.run(words, capture_output=True, text=True).stdout.strip()
+
+
 def peers(words: list[str], other: str | None) -> list[Runner]:
     """Runners of `kind=model`; in this interpreter where it has the program, else in `other`."""
     found = []
@@ -344,9 +351,10 @@ def main() -> None:
                 sys.exit(f"runtime.py: {options.minutes:g} minutes are over; the same command again goes on ({path})")
             rows += found
     if options.out and path:
-        how = {"clips": list(options.clips), "threads": list(options.threads), "machine": machine(),
-               "date": f"{datetime.now(tz=UTC):%Y-%m-%d}", "load": round(os.getloadavg()[1], 1)}  # fmt: skip
-        write_json(options.out, {"how": how, "first": first, "stages": stages, "clips": rows})
+        versions = {runner.name: version_of(runner) for runner in runners if runner.kind != "secateur"}
+        write_json(
+            options.out, {"how": {**how(), "versions": versions}, "first": first, "stages": stages, "clips": rows}
+        )
         path.unlink()
     print(table(rows))
 
