@@ -65,8 +65,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     given = parser.parse_args()
     original, text = load_model(given.model)
-    pruned, _ = load_checkpoint(given.run)
     removed = json.loads((given.run / "summary.json").read_text())["removed_sites"]
+    pruned = load_checkpoint(given.run)[0] if removed else None  # nothing removed: only what needs no removal
     device = pick_device(given.device)
 
     def system(model: Any, options: DecodingOptions = PLAIN, cut: bool = False) -> Texts:
@@ -89,16 +89,20 @@ def main() -> None:
         base = rate("original", system(original))
         systems = {
             "loops cut afterwards": system(original, cut=True), "temperature fallback": system(original, FALLBACK),
-            "beam 5": system(original, replace(PLAIN, beam=5)), "by error": system(pruned),
-            "by error, loops cut": system(pruned, cut=True), "by error, beam 5": system(pruned, replace(PLAIN, beam=5)),
+            "beam 5": system(original, replace(PLAIN, beam=5)),
         }  # fmt: skip
+        if pruned is not None:
+            systems["by error"] = system(pruned)
+            systems["by error, loops cut"] = system(pruned, cut=True)
+            systems["by error, beam 5"] = system(pruned, replace(PLAIN, beam=5))
         rows = {"original": {"rate": base.rate, "interval": base.interval}}
         for label, one in systems.items():
             found = rate(label, one)
             d = compare_results(base, found).difference
             rows[label] = {"rate": found.rate, "delta": d.delta, "low": d.low, "high": d.high}
-        rates = [rate("random", system(random_removal(original, removed, seed))).rate for seed in range(RANDOM)]
-        rows["random removals"] = {"rate": float(np.mean(rates)), "low": min(rates), "high": max(rates)}
+        if removed:
+            rates = [rate("random", system(random_removal(original, removed, seed))).rate for seed in range(RANDOM)]
+            rows["random removals"] = {"rate": float(np.mean(rates)), "low": min(rates), "high": max(rates)}
         results[name] = rows
         write_json(given.out, {"model": given.model, "removed": removed, "results": results})
         for label, row in rows.items():
