@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from recorded import how
 
 from secateur.audio.read import read_audio
 from secateur.base.files import write_json
@@ -121,7 +122,7 @@ def main() -> None:
         found |= {"memory_seconds": HOUR, "memory_peak": peak[0], "memory_after": resident(place)}
     print(found)
     if options.out:
-        write_json(options.out, found)
+        write_json(options.out, {"how": how(), **found})
 
 
 def flac(samples: np.ndarray[Any, Any]) -> bytes:

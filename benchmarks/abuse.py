@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 import websockets
+from recorded import how
 from streams import free_port, memory, stream
 
 from secateur.audio.read import read_audio
@@ -187,13 +188,12 @@ def main() -> None:
     sound = (folder / row["audio"]).read_bytes()
     body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.opus"\r\n\r\n' + sound + b"\r\n--b--\r\n"
     samples = np.concatenate([read_audio(folder / row["audio"], RATE), np.zeros(2 * RATE, np.float32)])
-    table, before = [], os.getloadavg()[0]
+    table = []
     for scene in options.scenes:
         table.append(measure(scene, body, samples, options.count))
         print(table[-1], flush=True)
     if options.out:
-        about = {"cores": os.cpu_count(), "seconds_of_clip": round(len(samples) / RATE - 2, 1)}
-        write_json(options.out, {**about, "load_before": round(before, 1), "rows": table})
+        write_json(options.out, {"how": how(), "seconds_of_clip": round(len(samples) / RATE - 2, 1), "rows": table})
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from recorded import how
 
 from secateur.audio.read import read_audio
 from secateur.data.alignment.cut import CutSettings
@@ -185,7 +186,7 @@ def main() -> None:
         found = align(path, text, recogniser, "en", CutSettings())
         results[name] = measure(found, spoken, truth) | {"rtf": round((time.perf_counter() - begun) / found.seconds, 3)}
         print(name, json.dumps(results[name], indent=1))
-    options.out.write_text(json.dumps(results, indent=2) + "\n")
+    options.out.write_text(json.dumps({"how": how(), **results}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from recorded import how
 
-from secateur.allocation.latency import machine
 from secateur.allocation.plan import PLAN, planned
 from secateur.allocation.timing import SECONDS, TOKENS, TimedExport
 from secateur.base.errors import SecateurError
@@ -103,7 +103,7 @@ def summary(model: str, dense_loss: float, rows: list[dict[str, Any]]) -> dict[s
     """What is written."""
     latency = [row for row in rows if row["target"].startswith("latency")]
     return {
-        "machine": machine(), "model": model, "clip_s": SECONDS, "tokens": TOKENS, "threads": 1,
+        "how": how(), "model": model, "clip_s": SECONDS, "tokens": TOKENS, "threads": 1,
         "dense_loss": dense_loss,
         "latency_hits": sum(row["hit"] for row in latency), "latency_targets": len(latency), "rows": rows,
     }  # fmt: skip
@@ -127,8 +127,8 @@ def main() -> None:
     dense.config = replace(dense.config, padded=False)
     start = loss_of(dense, text, data)
     rows = []
-    for target, how, before in CASES:
-        settings = PruneSettings(target=target, allocate=how, map=options.map, **before)  # type: ignore[arg-type]
+    for target, way, before in CASES:
+        settings = PruneSettings(target=target, allocate=way, map=options.map, **before)  # type: ignore[arg-type]
         texts = [u.text for u in learn]
         student = task_of(dense.config).initial_model(dense, text, texts, ["en"], settings, None)
         with tempfile.TemporaryDirectory() as folder:
@@ -145,7 +145,7 @@ def main() -> None:
         )  # both loaded anew for every target
         measure, _, value = target.partition("=")
         row: dict[str, Any] = {
-            "target": target, "way": how, "cut_before": before, "planned_s": round(seconds, 1),
+            "target": target, "way": way, "cut_before": before, "planned_s": round(seconds, 1),
             "tries": len(plan["trail"]), "model_off": plan.get("model_off"), "student_ms": plan.get("student_ms"),
             **beside(whole, small, options.rounds), "size": small.bytes / whole.bytes,
             **{name: COSTS[name](cut.config) / COSTS[name](dense.config) for name in ("macs", "parameters")},

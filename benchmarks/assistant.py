@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from recorded import how
 
 from secateur.assistant.grammar.file import read_grammar
 from secateur.assistant.grammar.match import Match, match
@@ -156,7 +157,7 @@ def main() -> None:
     for row in summary(kept):
         print(row)
     if options.out:
-        write_json(options.out, {"grammar": " ".join(options.grammar), "rows": summary(kept)})
+        write_json(options.out, {"how": how(), "grammar": " ".join(options.grammar), "rows": summary(kept)})
 
 
 if __name__ == "__main__":

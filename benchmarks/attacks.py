@@ -16,6 +16,8 @@ from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
+from recorded import how
+
 from secateur.base.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,7 +56,7 @@ def main() -> None:
             ]
             print(*rows[-len(tried) :], sep="\n", flush=True)
     if options.out:
-        write_json(options.out, {"rows": rows})
+        write_json(options.out, {"how": how(), "rows": rows})
 
 
 if __name__ == "__main__":

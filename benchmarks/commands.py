@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from recorded import how
+
 from secateur.assistant.grammar.file import Grammar, read_grammar
 from secateur.assistant.grammar.several import matches
 from secateur.base.files import write_json
@@ -83,7 +85,7 @@ def main() -> None:
     for row in rows:
         print(row)
     if options.out:
-        write_json(options.out, {"rows": rows})
+        write_json(options.out, {"how": how(), "rows": rows})
 
 
 if __name__ == "__main__":

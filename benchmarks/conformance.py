@@ -32,6 +32,7 @@ from typing import Any
 
 import soundfile
 import soxr
+from recorded import how
 
 from secateur.base.files import write_json
 from secateur.runtime.recogniser import Recogniser
@@ -298,7 +299,7 @@ def main() -> None:
         assert "Traceback" not in server.said()
     print(f"{sum(row['passed'] for row in rows)} of {len(rows)}")
     if options.out:
-        write_json(options.out, {"clients": clients, "rows": rows})
+        write_json(options.out, {"how": how(), "clients": clients, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from recorded import how
 
 from secateur.base.extras import require
 from secateur.base.files import write_json
@@ -67,7 +68,10 @@ def main() -> None:
     for row in rows:
         print(row)
     seconds = sum(u.duration for u in clips)
-    write_json(OUT, {"clips": len(clips), "seconds": round(seconds / len(clips), 1), "lm": a.lm.name, "rows": rows})
+    write_json(
+        OUT,
+        {"how": how(), "clips": len(clips), "seconds": round(seconds / len(clips), 1), "lm": a.lm.name, "rows": rows},
+    )
 
 
 def measured(name: str, beam: int, read: Callable[[], Sequence[str]], clips: Sequence[Utterance]) -> dict[str, Any]:

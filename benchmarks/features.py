@@ -29,6 +29,7 @@ for _library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
 
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
+from recorded import how  # noqa: E402
 
 from secateur.audio.read import read_audio  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
@@ -163,7 +164,7 @@ def main() -> None:
         for name in ("librosa", "kaldi_native_fbank"):
             if importlib.util.find_spec(name):
                 versions[name] = importlib.import_module(name).__version__
-        write_json(options.out, {"threads": 1, "versions": versions, "rows": rows})
+        write_json(options.out, {"how": how(), "threads": 1, "versions": versions, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from recorded import how
 
-from secateur.allocation.latency import machine
 from secateur.base.files import write_json
 from secateur.base.progress import say
 from secateur.export.onnx import export_onnx
@@ -142,7 +142,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = [row for kind in options.kinds.split(",") for row in measure(kind, options.rounds)]
-    write_json(options.out, {"machine": machine(), "seconds": SECONDS, "rounds": options.rounds, "rows": rows})
+    write_json(options.out, {"how": how(), "seconds": SECONDS, "rounds": options.rounds, "rows": rows})
 
 
 if __name__ == "__main__":

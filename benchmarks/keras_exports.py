@@ -11,7 +11,6 @@ stopped.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import tempfile
 import time
@@ -22,8 +21,8 @@ from typing import Any
 import keras
 from keras_asr_models import SPEECH
 from keras_models import inputs_of, pruned
+from recorded import how
 
-from secateur.allocation.latency import machine
 from secateur.base.errors import SecateurError
 from secateur.base.files import write_json
 from secateur.keras.export import export
@@ -54,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     done = json.loads(options.out.read_text())["files"] if options.out.exists() else []
     head = {"backend": keras.backend.backend(), "keras": keras.__version__, "amount": options.amount}
-    head |= {"date": datetime.date.today().isoformat(), "machine": machine()}
+    head["how"] = how()
     known = {(one["name"], one["format"], one["precision"]) for one in done}
     for name in options.only.split(","):
         wanted = [file for file in FILES if (name, *file) not in known]

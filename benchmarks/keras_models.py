@@ -12,7 +12,6 @@ pictures. Results are written after every model, and a second run goes on where 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import time
 import warnings
@@ -23,8 +22,8 @@ from typing import Any
 import keras
 import numpy as np
 from keras_asr_models import SPEECH
+from recorded import how
 
-from secateur.allocation.latency import machine
 from secateur.base.errors import SecateurError
 from secateur.base.files import write_json
 from secateur.keras import prune
@@ -168,7 +167,7 @@ def main() -> None:
     options = parser.parse_args()
     done = json.loads(options.out.read_text()) if options.out.exists() else {"models": []}
     head = {"backend": keras.backend.backend(), "keras": keras.__version__, "amount": options.amount}
-    head |= {"date": datetime.date.today().isoformat(), "machine": machine()}
+    head["how"] = how()
     names = {one["name"] for one in done["models"]}
     for name, (source, build) in builders().items():
         if name in names or not any(part in name or part in source for part in options.only.split(",")):

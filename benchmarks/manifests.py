@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import random
 import subprocess
@@ -25,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from recorded import how
 
 from secateur.base.files import read_json, write_json
 
@@ -114,7 +114,7 @@ def main() -> None:
                 rows.append(measure(job, lines, manifest, Path(folder)))
                 print(json.dumps(rows[-1]), flush=True)
                 write_json(options.out, {
-                    "python": platform.python_version(), "machine": f"{os.cpu_count()} cores", "rows": rows,
+                    "how": how(), "python": platform.python_version(), "rows": rows,
                 })  # fmt: skip
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from recorded import how
 
-from secateur.allocation.latency import machine
 from secateur.allocation.timing import TimedExport
 from secateur.base.files import write_json, write_text
 from secateur.base.progress import say
@@ -134,7 +134,7 @@ def main() -> None:
     rows = [row for name in SIZES for row in measure(name, options.rounds)]
     write_json(
         options.out,
-        {"machine": machine(), "seconds": SECONDS, "tokens": TOKENS, "rounds": options.rounds, "rows": rows},
+        {"how": how(), "seconds": SECONDS, "tokens": TOKENS, "rounds": options.rounds, "rows": rows},
     )
 
 

@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "audio")]
 
 from conftest import speech_folder  # noqa: E402
+from recorded import how  # noqa: E402
 from recording_kinds import Made, at_rate, encode  # noqa: E402
 from speech_clips import clips  # noqa: E402
 
@@ -122,7 +123,7 @@ def main() -> None:
         "libsndfile": soundfile.__libsndfile_version__, "soxr": soxr.__version__,
     }  # fmt: skip
     if options.out:
-        write_json(options.out, {"threads": 1, "versions": versions, "rows": rows})
+        write_json(options.out, {"how": how(), "threads": 1, "versions": versions, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "audio")]
 
 from conftest import speech_folder  # noqa: E402
+from recorded import how  # noqa: E402
 from recording_kinds import JOINED, KINDS, LOSSLESS, Made, at_rate, encode, shift  # noqa: E402
 from speech_clips import clips  # noqa: E402
 
@@ -128,7 +129,7 @@ def main() -> None:
         print(r)
     print(counts)
     if options.out:
-        write_json(options.out, {"versions": versions, "counts": counts, "rows": rows})
+        write_json(options.out, {"how": how(), "versions": versions, "counts": counts, "rows": rows})
 
 
 if __name__ == "__main__":

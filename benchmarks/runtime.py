@@ -189,7 +189,7 @@ def rows_of(
     runners: list[Runner], clips: list[Clip], threads: int, label: str, found: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """The rows of one group of clips from what every runner answered."""
-    normalise, rows = normaliser("en"), []
+    normalise, only_case, rows = normaliser("en", "whisper"), normaliser("en", "language"), []
     audio = sum(one["audio_s"] for one in found)
     answers = {runner.name: [one["answers"][runner.name] for one in found] for runner in runners}
 
@@ -199,12 +199,13 @@ def rows_of(
     first = runners[0].name
     for runner in runners:
         each, busy = column(runner.name, "seconds"), column(runner.name, "cpu")
-        texts = [answer["text"] for answer in answers[runner.name]]
-        errors = [
-            count_errors(normalise(clip.text), normalise(text))
-            for clip, text in zip(clips, texts, strict=True)
+        pairs = [
+            (clip.text, answer["text"])
+            for clip, answer in zip(clips, answers[runner.name], strict=True)
             if clip.text is not None
         ]
+        errors = [count_errors(normalise(text), normalise(found)) for text, found in pairs]
+        plain = [count_errors(only_case(text), only_case(found)) for text, found in pairs]
         rows.append({
             "clips": label, "threads": threads, "model": runner.name, "MB": runner.megabytes,
             "load_s": round(statistics.median(column(runner.name, "load")), 2),
@@ -212,6 +213,7 @@ def rows_of(
             "real_time_factor": round(sum(each) / audio, 4),
             "cpu_ms_per_clip": round(1000 * statistics.median(busy)),
             "WER": round(100 * total(errors).rate, 1) if errors else None,
+            "WER_plain": round(100 * total(plain).rate, 1) if errors else None, "errors": [e.errors for e in errors],
             "peak_MB": round(max(column(runner.name, "peak_mb"))), "utterances": len(clips),
             "seconds_per_clip": round(audio / len(clips), 1),
             "times_ours": round(sum(each) / sum(column(first, "seconds")), 2),

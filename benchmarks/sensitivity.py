@@ -23,6 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from recorded import how
 from torch.utils.flop_counter import FlopCounterMode
 
 from secateur.base.device import device_name
@@ -107,7 +108,7 @@ def main() -> None:
     full = statistics.median(times)
     each = measuring / len(variants)
     write_json(a.out, {
-        "model": a.model, "clips": found.utterances, "sites": a.sites or "all", "variants": len(variants),
+        "how": how(), "model": a.model, "clips": found.utterances, "sites": a.sites or "all", "variants": len(variants),
         "decoded": sum(s.error is not None for s in found.sites), "screen": a.screen or found.utterances,
         "device": device_name(naive.probe.device), "torch": torch.__version__,
         "precision": a.precision, "full_evaluation_s": round(full, 3), "map_s": round(measuring, 1),

@@ -23,8 +23,8 @@ import numpy as np
 import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from recorded import how
 
-from secateur.allocation.latency import machine
 from secateur.base.errors import SecateurError
 from secateur.base.files import write_json
 from secateur.base.progress import say
@@ -146,7 +146,7 @@ def main() -> None:
             say(f"{rows} rows, {share:.0%} zeros: " + ", ".join(
                 f"{row['way']} {row['time']:.2f}" for row in found if (row["rows"], row["zeros"]) == (rows, share)
             ))  # fmt: skip
-    write_json(options.out, {"machine": machine(), "shape": [IN, OUT], "rounds": options.rounds, "rows": found})
+    write_json(options.out, {"how": how(), "shape": [IN, OUT], "rounds": options.rounds, "rows": found})
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from recorded import how
 from torch import Tensor
 
 from secateur.base.errors import SecateurError
@@ -102,7 +103,11 @@ def main() -> None:
                 rows.append(row)
     if options.out:
         device = torch.cuda.get_device_name()
-        write_json(options.out, {"device": device, "torch": torch.__version__, "dtype": "float16", "rows": rows}, None)
+        write_json(
+            options.out,
+            {"how": how(), "device": device, "torch": torch.__version__, "dtype": "float16", "rows": rows},
+            None,
+        )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ Starts `secateur serve` on a free loopback port, then that many clients, each se
 (speechocean762 test) with pauses of two seconds, in real time, a tenth of a second at a time; starts are spread over
 eight seconds. Delay of a final text: from when its last word was sent until it is there, the 0.6 s of silence that end
 an utterance included. `lost` counts streams that ended without all their audio acknowledged, or whose words differ in
-number from those of the same clips alone by more than half.
+number from those of the same clips alone by more than half. Emission latency of a word: from its end in the recording
+(word times of the final text) until a text that holds it is there and no later one of the utterance takes it back.
 Memory is the server's (VmHWM: the most it ever had; VmRSS: at the end).
 """
 
@@ -27,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import websockets
+from recorded import how
 
 from secateur.audio.read import read_audio
 from secateur.base.errors import SecateurError
@@ -62,7 +64,8 @@ async def stream(port: int, samples: np.ndarray[Any, Any], wait: float) -> dict[
     await asyncio.sleep(wait)
     data = (samples * 32767).astype("<i2").tobytes()
     size = round(BLOCK * RATE) * 2
-    partials, finals, delays = 0, [], []
+    partials, finals, delays, latencies = 0, [], [], []
+    shown: list[tuple[float, list[str]]] = []  # of the utterance that is being spoken
     seconds, begun = None, 0.0
     async with websockets.connect(f"ws://127.0.0.1:{port}/v1/listen", ping_interval=None) as client:
         await client.send(json.dumps({"type": "start", "sample_rate": RATE}))
@@ -77,17 +80,40 @@ async def stream(port: int, samples: np.ndarray[Any, Any], wait: float) -> dict[
 
         sending = asyncio.ensure_future(send())
         async for message in client:
-            event = json.loads(message)
+            event, now = json.loads(message), time.perf_counter() - begun
             if event["type"] == "partial":
                 partials += 1
+                shown.append((now, event["text"].split()))
             elif event["type"] == "final":
                 finals.append(event["text"])
-                delays.append(time.perf_counter() - begun - event["end"])
+                delays.append(now - event["end"])
+                latencies += emission_latencies([*shown, (now, event["text"].split())], event["words"])
+                shown = []
             elif event["type"] == "done":
                 seconds = event["seconds"]
         await sending
     whole = seconds is not None and abs(seconds - len(samples) / RATE) < 0.01
-    return {"text": " ".join(finals), "partials": partials, "delays": delays, "whole": whole}
+    return {
+        "text": " ".join(finals), "partials": partials, "delays": delays, "latencies": latencies, "whole": whole,
+    }  # fmt: skip
+
+
+def emission_latencies(shown: list[tuple[float, list[str]]], words: list[dict[str, Any]]) -> list[float]:
+    """Seconds from each word's end until it stands: of `shown`, when each text of an utterance came, the last is final.
+
+    A word stands from the first text on after which every one begins with the final text as far as that word.
+    """
+    final = shown[-1][1]
+    assert len(final) == len(words), (final, words)
+    latencies = []
+    for number, word in enumerate(words, 1):
+        since = shown[-1][0]
+        for when, text in reversed(shown):
+            if text[:number] != final[:number]:
+                break
+            since = when
+        latencies.append(since - word["end"])
+    return latencies
 
 
 async def load(port: int, clips: list[Any], streams: int) -> list[dict[str, Any]]:
@@ -118,6 +144,7 @@ def measure(clips: list[Any], alone: list[str], streams: int, detector: str) -> 
         process.send_signal(signal.SIGTERM)
         process.wait(40)
     delays = np.array([delay for one in found for delay in one["delays"]])
+    latencies = np.array([latency for one in found for latency in one["latencies"]])
     lost = 0
     for i, one in enumerate(found):
         wanted = len(alone[i % len(clips)].split())
@@ -126,7 +153,9 @@ def measure(clips: list[Any], alone: list[str], streams: int, detector: str) -> 
     return {
         "streams": streams, "audio_s": round(audio, 1), "wall_s": round(wall, 1), "lost": lost,
         "delay_median_s": round(float(np.median(delays)), 2), "delay_95_s": round(float(np.percentile(delays, 95)), 2),
-        "delay_max_s": round(float(delays.max()), 2),
+        "delay_max_s": round(float(delays.max()), 2), "words": len(latencies),
+        "emission_median_s": round(float(np.median(latencies)), 2),
+        "emission_95_s": round(float(np.percentile(latencies, 95)), 2),
         "partials_a_stream": round(sum(one["partials"] for one in found) / streams, 1),
         "cpu_a_second_of_audio": round(used / audio, 3),
         "memory_MB": kept["VmRSS"], "memory_most_MB": kept["VmHWM"],
@@ -149,13 +178,12 @@ def main() -> None:
     thirds = [[(i + k) % len(rows) for k in (0, 7, 19)] for i in range(len(rows))]
     clips = [np.concatenate([part for k in three for part in (singles[k], faint)]) for three in thirds]
     alone = [" ".join(texts[k] for k in three) for three in thirds]
-    table, load_before = [], os.getloadavg()[0]
+    table = []
     for streams in options.streams:
         table.append(measure(clips, alone, streams, options.detector))
         print(table[-1], flush=True)
     if options.out:
-        about = {"cores": os.cpu_count(), "detector": options.detector, "load_before": round(load_before, 1)}
-        write_json(options.out, {**about, "rows": table})
+        write_json(options.out, {"how": how(), "detector": options.detector, "rows": table})
 
 
 if __name__ == "__main__":

@@ -17,9 +17,15 @@ RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 OUTCOMES = ("pruned", "masks only", "refused", "failed")
 
 
+def with_its_run(path: Path) -> dict[str, Any]:
+    """A result file, with what it says of its run (`how`) beside its figures."""
+    values = read_json(path)
+    return {**values, **values.get("how", {})}
+
+
 def models_table() -> list[str]:
     """By backend and source how many came to what and the worst difference; then every model."""
-    runs = [read_json(path) for path in sorted(RESULTS.glob("keras_models_*.json"))]
+    runs = [with_its_run(path) for path in sorted(RESULTS.glob("keras_models_*.json"))]
     head = ["backend", "source", "tried", *OUTCOMES, "worst masked against shrunk"]
     rows, each = [], []
     for run in runs:
@@ -40,7 +46,7 @@ def models_table() -> list[str]:
 
 def exports_table() -> list[str]:
     """By backend and format how many files came to what; by model how far each file is from Keras; why some are not."""
-    runs = [read_json(path) for path in sorted(RESULTS.glob("keras_exports_*.json"))]
+    runs = [with_its_run(path) for path in sorted(RESULTS.glob("keras_exports_*.json"))]
     rows, each, why = [], [], []
     for run in runs:
         found = {(one["name"], one["format"], one["precision"]): one for one in run["files"]}
@@ -77,7 +83,7 @@ def founding_table() -> list[str]:
     """Every arm of runs of `examples/founding/run.py`: what is left, word errors, the difference from dense."""
     lines = []
     for path in sorted(founding.RESULTS.parent.glob("*.json")):
-        run = read_json(path)
+        run = with_its_run(path)
         arms, references = run["arms"], run["references"]
         rows = []
         for arm, runs in arms.items():
