@@ -42,8 +42,8 @@ from secateur.prune.settings import PruneSettings
 from secateur.prune.shrink import shrink
 from secateur.prune.task import task_of
 from secateur.prune.units import COSTS
+from secateur.train.loss import Batch
 from secateur.train.mix import plain
-from secateur.train.objective import Batch
 from secateur.train.settings import TrainSettings
 from secateur.weights.fetch import load_model
 

@@ -25,9 +25,9 @@ from secateur.base.files import write_json
 from secateur.data.bank import AudioBank
 from secateur.data.manifest import Utterance, read_manifest
 from secateur.decode.ctc.beam import BeamDecoder, BeamOptions
-from secateur.decode.ctc.greedy import greedy
+from secateur.decode.ctc.words import greedy
 from secateur.evaluate.error_rate import count_errors, total
-from secateur.families.ctc.greedy import log_probs_bank
+from secateur.families.ctc.task import log_probs_bank
 from secateur.lm.ngram import NGram
 from secateur.lm.tables import read_ngram
 from secateur.lm.word_tree import is_word, make_lexicon

@@ -32,7 +32,7 @@ from secateur.models.network import FrameNetwork
 from secateur.prune.budget import Keep, by_amounts
 from secateur.prune.importance import CRITERIA, Evidence
 from secateur.prune.shrink import mask, shrink
-from secateur.text.tokens_ctc import VocabularyUnits
+from secateur.text.tokenizer_units import VocabularyUnits
 
 TOKENS = ("<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
 SHARES = (0.0, 0.3, 0.5, 0.75)

@@ -19,7 +19,7 @@ pytest.importorskip("kaldialign")
 import secateur  # noqa: E402
 from secateur.base import plugins  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
-from secateur.base.plugin_faults import PluginError, plugins_blamed  # noqa: E402
+from secateur.base.plugins import PluginError, plugins_blamed  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest  # noqa: E402
 from secateur.export.job import export_checked  # noqa: E402
@@ -29,7 +29,7 @@ from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa:
 from secateur.models.family import families  # noqa: E402
 from secateur.models.groups import Group, Place  # noqa: E402
 from secateur.prune.importance import CRITERIA, Criterion, Evidence  # noqa: E402
-from secateur.prune.methods import check_settings  # noqa: E402
+from secateur.prune.method import check_settings  # noqa: E402
 from secateur.prune.schedule import SCHEDULES  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 from secateur.prune.shrink import mask, shrink  # noqa: E402
@@ -239,7 +239,7 @@ def test_a_fault_keeps_its_cause_and_ours_are_not_blamed_on_others(site: Path) -
 
 def test_nothing_of_it_is_imported_before_it_is_asked_for(site: Path) -> None:
     code = (
-        "import sys\nfrom secateur.prune.methods import METHODS\nfrom secateur.models.family import FAMILIES\n"
+        "import sys\nfrom secateur.prune.method import METHODS\nfrom secateur.models.family import FAMILIES\n"
         "assert 'toy-once' in METHODS and 'toy' in FAMILIES\nprint([m for m in sys.modules if 'toy' in m])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -25,7 +25,7 @@ from secateur.base.progress import track
 from secateur.data.manifest import Utterance, evenly, read_manifest
 from secateur.data.prepare import PrepareSettings, prepare
 from secateur.data.recording import Recording
-from secateur.decode.ctc.greedy import greedy
+from secateur.decode.ctc.words import greedy
 from secateur.evaluate.error_rate import count_errors
 from secateur.keras import Pruner
 from secateur.keras.export import export

@@ -25,10 +25,10 @@ from secateur.families.whisper.config import WhisperConfig, uniform
 from secateur.families.whisper.model import Whisper
 from secateur.models.checkpoint import load_checkpoint
 from secateur.models.network import without_values
-from secateur.prune.methods import make_method
-from secateur.prune.pruner import COSTS
+from secateur.prune.method import make_method
 from secateur.prune.settings import PruneSettings
 from secateur.prune.task import task_of
+from secateur.prune.units import COSTS
 from secateur.train.loop import train
 from secateur.train.run import TrainingRun
 from secateur.train.settings import TrainSettings

@@ -22,7 +22,7 @@ from secateur.base.files import read_json, write_json
 from secateur.cli import main
 from secateur.study import arm
 from secateur.train import loop
-from secateur.train.callback import Callback
+from secateur.train.run import Callback
 
 FIRST, STEPS = int(os.environ.get("PROFILED_FROM", "48")), 4  # profiled; timed apart, before them
 TIMED = FIRST // 3

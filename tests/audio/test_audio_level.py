@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 from speech_clips import clips
 
-from secateur.audio.arrays import resample
-from secateur.audio.level import clipped_share, is_silent, peak_db, rms_db
+from secateur.audio.arrays import clipped_share, is_silent, peak_db, resample, rms_db
 
 SINE = np.sin(2 * np.pi * 440 * np.arange(16000) / 16000).astype(np.float32)
 

@@ -23,7 +23,7 @@ from secateur.models.family import family_of, write_config  # noqa: E402
 from secateur.prune.shrink import shrink  # noqa: E402
 from secateur.text.units import characters_of  # noqa: E402
 from secateur.weights.fetch import read_foreign  # noqa: E402
-from secateur.weights.registry import known_models  # noqa: E402
+from secateur.weights.named import known_models  # noqa: E402
 
 
 def without_torch(*words: str) -> subprocess.CompletedProcess[str]:

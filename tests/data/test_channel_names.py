@@ -11,8 +11,8 @@ import pytest
 
 from secateur.base.errors import SecateurError
 from secateur.data.annotations.timed_lines import read_ctm, read_stm
-from secateur.data.channel_names import ChannelNames
 from secateur.data.layouts import read_set
+from secateur.data.times import ChannelNames
 
 
 @pytest.fixture(scope="module")

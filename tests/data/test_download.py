@@ -18,9 +18,8 @@ from secateur.cli import main
 from secateur.data import download as module
 from secateur.data import manifest
 from secateur.data.demo import demo_speech
-from secateur.data.download import download
+from secateur.data.download import SOURCES, download
 from secateur.data.manifest import Utterance, read_manifest
-from secateur.data.sources import SOURCES
 
 
 def pack(folder: Path, path: Path) -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 from secateur.base.errors import SecateurError
 from secateur.decode.ctc.beam import BeamDecoder, BeamOptions
-from secateur.decode.ctc.greedy import greedy
+from secateur.decode.ctc.words import greedy
 from secateur.lm.estimate import train_ngram
 from secateur.lm.ngram import END, Mixture, NGram
 from secateur.lm.word_tree import make_lexicon

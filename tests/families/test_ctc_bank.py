@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 from small_ctc import CONFIGS, small_ctc  # noqa: E402
 
 from secateur.data.bank import AudioBank  # noqa: E402
-from secateur.families.ctc.greedy import log_probs_bank  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
+from secateur.families.ctc.task import log_probs_bank  # noqa: E402
 from secateur.features.front_end import extract, front_end  # noqa: E402
 
 FRONT_ENDS = {

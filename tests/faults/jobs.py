@@ -19,10 +19,10 @@ sys.path.insert(0, str(HERE.parent))
 import torch  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
+from secateur.base.tensors import read_header  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.runtime.contents import read_contents  # noqa: E402
-from secateur.weights.header import read_header  # noqa: E402
 
 TRAIN = """
 [training]

@@ -28,7 +28,7 @@ from secateur.assistant.grammar.file import FOLDER, read_grammar
 from secateur.audio.read import audio_info, read_audio
 from secateur.base.errors import SecateurError
 from secateur.base.files import read_json, write_json
-from secateur.base.tensors import write_tensors
+from secateur.base.tensors import read_header, write_tensors
 from secateur.data.archive import unpack
 from secateur.data.layouts import read_kaldi, read_librispeech, read_set
 from secateur.data.manifest import read_manifest
@@ -45,7 +45,6 @@ from secateur.runtime.recogniser import Recogniser
 from secateur.study.settings import read_study
 from secateur.text.units import characters_of, read_units
 from secateur.train.state import load_state, save_state
-from secateur.weights.header import read_header
 from secateur.weights.transformers_layout import read_transformers
 
 LONGEST = 30.0  # seconds of audio

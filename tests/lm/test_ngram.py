@@ -12,8 +12,8 @@ from secateur.data.manifest import read_manifest
 from secateur.lm.estimate import train_ngram
 from secateur.lm.ngram import END, START, UNKNOWN, Mixture, NGram, perplexity
 from secateur.lm.tables import read_ngram, write_ngram
+from secateur.text.normalise import spoken
 from secateur.text.phones import sphinx_file
-from secateur.text.spoken import spoken
 
 # By hand: log10 probabilities and backoffs; "b a" lacks its 1-gram's backoff, "a b b" its shorter n-gram "b b".
 ARPA = r"""

@@ -10,11 +10,10 @@ import torch
 from small_models import inputs
 from train_small import SETTINGS, Stop, StoppedError, TrainingRun, small_job, train
 
-from secateur.prune.method import Method
-from secateur.prune.methods import METHODS, make_method
+from secateur.prune.method import METHODS, Method, make_method
 from secateur.prune.settings import BY_METHOD, PruneSettings
 from secateur.prune.units import COSTS
-from secateur.train.callback import Callback
+from secateur.train.run import Callback
 from secateur.train.settings import TrainSettings
 
 __all__ = ["KINDS", "StoppedError", "run_soft", "settings_for"]

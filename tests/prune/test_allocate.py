@@ -13,7 +13,7 @@ from secateur.base.errors import SecateurError
 from secateur.models.groups import Group
 from secateur.prune.allocate import hull, measured_curves, scored_curves, search, shares, uniform
 from secateur.prune.budget import by_amounts
-from secateur.prune.methods import check_settings
+from secateur.prune.method import check_settings
 from secateur.prune.sensitivity_map import Effect, Measured, SensitivityMap
 from secateur.prune.settings import PruneSettings
 from secateur.prune.target import Target, parse_target

@@ -11,9 +11,9 @@ from small_models import small_whisper
 from secateur.base.errors import SecateurError
 from secateur.families.whisper.cost import count_parameters
 from secateur.prune.budget import by_amounts, by_budget, merge, partial_plan, removals
-from secateur.prune.pruner import COSTS
 from secateur.prune.schedule import SCHEDULES, cubic
 from secateur.prune.shrink import shrink
+from secateur.prune.units import COSTS
 
 MODEL, TOKENIZER = small_whisper()
 GROUPS = [g for g in MODEL.groups() if g.kind in ("head", "query_key", "value", "ffn", "conv")]

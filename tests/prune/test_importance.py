@@ -14,7 +14,7 @@ from secateur.families.whisper.model import Whisper
 from secateur.models.groups import Group
 from secateur.prune.evidence import ActivationCollector, TaylorCollector
 from secateur.prune.importance import CRITERIA, Criterion, Evidence, magnitude, random_scores, taylor, wanda
-from secateur.prune.methods import check_settings, make_method
+from secateur.prune.method import check_settings, make_method
 from secateur.prune.settings import PruneSettings
 from secateur.prune.shrink import mask
 from secateur.prune.units import COSTS

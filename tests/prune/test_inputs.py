@@ -18,7 +18,7 @@ from secateur.features.extractor import extractor
 from secateur.features.front_end import front_end
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint
 from secateur.prune.inputs import at_frame_shift, at_sample_rate, cut_inputs, with_deltas
-from secateur.prune.methods import make_method
+from secateur.prune.method import make_method
 from secateur.prune.settings import PruneSettings
 from secateur.prune.shrink import mask, shrink
 

@@ -45,8 +45,8 @@ from secateur.features.front_end import front_end  # noqa: E402
 from secateur.models.checkpoint import StoredTensors, load_checkpoint, load_weights, save_checkpoint  # noqa: E402
 from secateur.models.family import read_config  # noqa: E402
 from secateur.prune.budget import by_budget  # noqa: E402
-from secateur.prune.pruner import COSTS  # noqa: E402
 from secateur.prune.shrink import mask, shrink  # noqa: E402
+from secateur.prune.units import COSTS  # noqa: E402
 from secateur.weights.fetch import read_foreign  # noqa: E402
 
 TOKENIZER = small_tokenizer()

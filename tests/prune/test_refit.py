@@ -9,7 +9,7 @@ from small_models import inputs, small_whisper
 from soft_runs import settings_for
 
 from secateur.base.errors import SecateurError
-from secateur.prune.methods import make_method
+from secateur.prune.method import make_method
 from secateur.prune.refit import moments_with_one, refit
 from secateur.prune.units import COSTS
 

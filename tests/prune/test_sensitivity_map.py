@@ -8,7 +8,6 @@ import pytest
 from small_models import small_whisper
 
 from secateur.base.errors import SecateurError
-from secateur.prune.pruner import COSTS, GradualPruner
 from secateur.prune.sensitivity_map import (
     Effect,
     Measured,
@@ -21,6 +20,7 @@ from secateur.prune.sensitivity_map import (
     write_map,
 )
 from secateur.prune.settings import PruneSettings
+from secateur.prune.units import COSTS, GradualPruner
 
 
 def effect(delta: float, adjusted: float = 1.0) -> Effect:

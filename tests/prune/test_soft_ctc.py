@@ -17,7 +17,7 @@ from secateur.prune.shrink import shrink  # noqa: E402
 from secateur.prune.soft.gating import Gating  # noqa: E402
 from secateur.prune.soft.lasso import GroupLasso  # noqa: E402
 from secateur.prune.units import COSTS  # noqa: E402
-from secateur.train.callback import Callback  # noqa: E402
+from secateur.train.run import Callback  # noqa: E402
 
 KINDS = ("ffn", "head", "value", "query_key", "conv", "unit", "branch", "layer")
 PARTS = ("subsampling", "inception", "gru", "lstm", "conformer", "everything")

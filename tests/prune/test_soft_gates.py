@@ -15,8 +15,8 @@ from secateur.prune.soft.expected import ExpectedCost
 from secateur.prune.soft.gates import L0Gates, open_chance, sampled, settled
 from secateur.prune.soft.gating import Gating, carriers
 from secateur.prune.units import COSTS
-from secateur.train.callback import Callback
 from secateur.train.loss import cross_entropy
+from secateur.train.run import Callback
 
 
 def gated_model() -> tuple[torch.nn.Module, Gating]:

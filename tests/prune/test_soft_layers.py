@@ -10,7 +10,7 @@ from soft_runs import run_soft, settings_for
 from secateur.base.errors import SecateurError
 from secateur.prune.budget import Keep
 from secateur.prune.importance import Evidence
-from secateur.prune.methods import make_method
+from secateur.prune.method import make_method
 from secateur.prune.shrink import shrink
 from secateur.prune.soft.early_bird import WINDOW, EarlyBird
 from secateur.prune.soft.layer_drop import LayerDrop

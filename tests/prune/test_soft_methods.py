@@ -12,7 +12,7 @@ from small_models import inputs, small_whisper
 from soft_runs import StoppedError, run_soft, settings_for
 
 from secateur.base.errors import SecateurError
-from secateur.prune.methods import check_settings, make_method
+from secateur.prune.method import check_settings, make_method
 from secateur.prune.places import unit_sums
 from secateur.prune.soft.expected import unit_costs
 from secateur.prune.units import COSTS, UnitMethod

@@ -10,13 +10,13 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from secateur.audio.channels import hold_different_speech
+from secateur.audio.arrays import hold_different_speech
 from secateur.audio.read import read_audio
 from secateur.data.demo import BUNDLED
 from secateur.data.manifest import read_manifest
 from secateur.decode.options import DecodingOptions
 from secateur.decode.segments import Segment
-from secateur.runtime.remarks import Remarks
+from secateur.runtime.sides import Remarks
 from secateur.runtime.transcript import Transcript
 
 RATE = 16000

@@ -15,8 +15,8 @@ from small_models import small_whisper  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.data.manifest import Utterance  # noqa: E402
 from secateur.families.seq2seq.greedy import transcribe_texts  # noqa: E402
+from secateur.prune.settings import ByErrorSettings  # noqa: E402
 from secateur.sensitivity.by_error import VariantErrors, remove_by_error, without  # noqa: E402
-from secateur.sensitivity.by_error_settings import ByErrorSettings  # noqa: E402
 from secateur.sensitivity.variants import BASELINE  # noqa: E402
 
 CPU = torch.device("cpu")

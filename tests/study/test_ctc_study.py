@@ -16,10 +16,10 @@ from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.base.files import read_json  # noqa: E402
 from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
-from secateur.decode.ctc.greedy import greedy  # noqa: E402
+from secateur.decode.ctc.words import greedy  # noqa: E402
 from secateur.evaluate.error_rate import count_errors  # noqa: E402
-from secateur.families.ctc.greedy import log_probs_bank  # noqa: E402
 from secateur.families.ctc.new_model import NewModel, make_new  # noqa: E402
+from secateur.families.ctc.task import log_probs_bank  # noqa: E402
 from secateur.lm.estimate import train_ngram  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint  # noqa: E402
 from secateur.study.one import run_one  # noqa: E402
@@ -30,7 +30,7 @@ from secateur.study.sets import check_sets, read_sets, unseen_tests  # noqa: E40
 from secateur.study.settings import StudySettings, read_study, waits_for  # noqa: E402
 from secateur.study.store import collect  # noqa: E402
 from secateur.study.table import robustness  # noqa: E402
-from secateur.text.spoken import spoken  # noqa: E402
+from secateur.text.normalise import spoken  # noqa: E402
 
 STUDIES = Path(__file__).resolve().parents[2] / "experiments" / "study"
 

@@ -11,7 +11,7 @@ import pytest
 from secateur.base.option_fields import walk
 from secateur.base.options import to_dict
 from secateur.cli import main
-from secateur.prune.methods import METHODS
+from secateur.prune.method import METHODS
 from secateur.prune.settings import BY_METHOD, PruneSettings
 from secateur.study.record import changed, defaults_of
 from secateur.study.settings import arm_settings, read_study

@@ -17,9 +17,9 @@ from secateur.base.options import from_dict  # noqa: E402
 from secateur.data.manifest import Utterance  # noqa: E402
 from secateur.evaluate.result import Result  # noqa: E402
 from secateur.evaluate.run import evaluate  # noqa: E402
-from secateur.prune.methods import make_method  # noqa: E402
-from secateur.prune.pruner import COSTS  # noqa: E402
+from secateur.prune.method import make_method  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
+from secateur.prune.units import COSTS  # noqa: E402
 from secateur.study.interpolate import SHARES, Known, ShareTrial, choose, interpolated, known, settle  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 

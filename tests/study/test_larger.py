@@ -13,7 +13,7 @@ pytest.importorskip("onnx")
 
 from secateur.base.files import read_json  # noqa: E402
 from secateur.data.manifest import read_manifest  # noqa: E402
-from secateur.text.spoken import spoken  # noqa: E402
+from secateur.text.normalise import spoken  # noqa: E402
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "founding" / "larger" / "run.py"
 

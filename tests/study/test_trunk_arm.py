@@ -12,8 +12,8 @@ from small_arm import Arm, answer, one_speakers_digits, values  # noqa: E402
 from small_models import small_whisper  # noqa: E402
 
 from secateur.cli import main  # noqa: E402
-from secateur.decode.ctc.greedy import greedy  # noqa: E402
-from secateur.families.ctc.merging import MergedPass  # noqa: E402
+from secateur.decode.ctc.words import greedy  # noqa: E402
+from secateur.families.ctc.frames import MergedPass  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 
 

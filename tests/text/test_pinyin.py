@@ -88,7 +88,7 @@ def test_manifests_get_pinyin_on_request(speech: Path, tmp_path: Path) -> None:
 
 def test_a_model_that_spells_pinyin_writes_characters(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    from secateur.decode.ctc.greedy import greedy
+    from secateur.decode.ctc.words import greedy
     from secateur.families.ctc.new_model import NewModel, make_new
     from secateur.models.checkpoint import load_checkpoint, save_checkpoint
 

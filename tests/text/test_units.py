@@ -13,11 +13,10 @@ import pytest
 import secateur
 from secateur.base.errors import SecateurError
 from secateur.data.manifest import read_manifest
-from secateur.decode.ctc.greedy import greedy
-from secateur.text.normalise import normaliser
+from secateur.decode.ctc.words import greedy
+from secateur.text.normalise import normaliser, spoken
 from secateur.text.phones import LETTERS, PHONES, Phones, by_letters, read_dictionary
 from secateur.text.pieces import START, Pieces, pieces_of
-from secateur.text.spoken import spoken
 from secateur.text.tokenizer import Tokenizer
 from secateur.text.units import KINDS, characters_of, make_units, read_units
 

@@ -15,7 +15,7 @@ from train_small import SETTINGS, Stop, clips
 
 from secateur.data.bank import AudioBank
 from secateur.families.ctc.objective import Ctc
-from secateur.prune.methods import make_method
+from secateur.prune.method import make_method
 from secateur.prune.settings import PruneSettings
 from secateur.prune.units import COSTS
 from secateur.train.loop import TrainingRun, train

@@ -19,12 +19,11 @@ from ctc_small import run_ctc
 from train_small import PRUNE, SETTINGS, StoppedError, run_small, small_job
 
 from secateur.base.errors import SecateurError
-from secateur.train.callback import Callback
 from secateur.train.distributed import check_agreement, count, processes, rank
 from secateur.train.gradients import Gradients
+from secateur.train.loss import Batch
 from secateur.train.mix import plain
-from secateur.train.objective import Batch
-from secateur.train.run import TrainingRun
+from secateur.train.run import Callback, TrainingRun
 from secateur.train.settings import TrainSettings
 
 SHORT: dict[str, Any] = {"steps": 12}

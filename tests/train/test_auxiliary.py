@@ -27,8 +27,8 @@ from secateur.train.auxiliary import (  # noqa: E402
     save_head,
     with_auxiliary_head,
 )
+from secateur.train.loss import Batch  # noqa: E402
 from secateur.train.mix import plain  # noqa: E402
-from secateur.train.objective import Batch  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 
 TEXTS = ["重庆", "银行", "我要开灯", "好"]

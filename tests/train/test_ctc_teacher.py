@@ -21,7 +21,7 @@ from secateur.evaluate.error_rate import count_errors, total  # noqa: E402
 from secateur.families.ctc.task import CtcTask  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 from secateur.prune.initial_model import InitialModel  # noqa: E402
-from secateur.text.spoken import spoken  # noqa: E402
+from secateur.text.normalise import spoken  # noqa: E402
 from secateur.text.units import Units, characters_of  # noqa: E402
 from secateur.train.loop import TrainingRun, train  # noqa: E402
 from secateur.train.loss import frame_distillation, pooled  # noqa: E402

@@ -19,8 +19,8 @@ from secateur.families.ctc.cost import count_parameters  # noqa: E402
 from secateur.families.ctc.objective import Ctc  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 from secateur.train.loop import TrainingRun  # noqa: E402
+from secateur.train.loss import Batch  # noqa: E402
 from secateur.train.mix import plain  # noqa: E402
-from secateur.train.objective import Batch  # noqa: E402
 from secateur.train.prepare import Preparer  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 from secateur.train.stream import Mix  # noqa: E402

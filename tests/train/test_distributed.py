@@ -19,7 +19,7 @@ from train_small import run_small  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.families.seq2seq.objective import Seq2Seq  # noqa: E402
-from secateur.prune.methods import check_sharded_method  # noqa: E402
+from secateur.prune.method import check_sharded_method  # noqa: E402
 from secateur.train.distributed import fingerprint  # noqa: E402
 from secateur.train.mix import plain  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402

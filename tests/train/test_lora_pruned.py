@@ -15,9 +15,9 @@ from train_small import PRUNE, StoppedError, run_small  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.prune.evidence import TaylorCollector  # noqa: E402
-from secateur.prune.methods import check_low_rank_method, make_method  # noqa: E402
-from secateur.prune.pruner import COSTS  # noqa: E402
+from secateur.prune.method import check_low_rank_method, make_method  # noqa: E402
 from secateur.prune.refit import refit  # noqa: E402
+from secateur.prune.units import COSTS  # noqa: E402
 from secateur.train.lora import LowRankLinear, factor_masks, low_rank, merged_weights  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 

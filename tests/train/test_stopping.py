@@ -13,10 +13,10 @@ torch = pytest.importorskip("torch")
 from small_models import small_whisper  # noqa: E402
 from train_small import PRUNE, SETTINGS, Stop, StoppedError, TrainingRun, small_job, train  # noqa: E402
 
-from secateur.prune.methods import make_method  # noqa: E402
+from secateur.prune.method import make_method  # noqa: E402
 from secateur.prune.units import COSTS  # noqa: E402
 from secateur.train.averages import L2SP, WeightAverages  # noqa: E402
-from secateur.train.callback import Callback  # noqa: E402
+from secateur.train.run import Callback  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 
 ERRORS = [5.0, 3.0, 4.0, 3.5, 2.0, 2.5, 2.5, 2.0, 1.0, 1.0, 1.0, 1.0]  # best at the 2nd, then at the 5th, the 9th

@@ -17,11 +17,11 @@ from small_models import WORDS, small_whisper
 
 from secateur.data.bank import AudioBank
 from secateur.families.seq2seq.objective import Seq2Seq
-from secateur.prune.methods import make_method
-from secateur.prune.pruner import COSTS
+from secateur.prune.method import make_method
 from secateur.prune.settings import PruneSettings
-from secateur.train.callback import Callback
+from secateur.prune.units import COSTS
 from secateur.train.loop import TrainingRun, train
+from secateur.train.run import Callback
 from secateur.train.settings import TrainSettings
 from secateur.train.stream import Mix
 

@@ -18,11 +18,11 @@ from small_models import small_whisper  # noqa: E402
 from small_moonshine import moonshine_folder  # noqa: E402
 from small_parakeet import parakeet_folder  # noqa: E402
 
+from secateur.base.tensors import read_header  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint, shapes_only  # noqa: E402
 from secateur.weights import cache  # noqa: E402
 from secateur.weights.fetch import fetch, load_model  # noqa: E402
-from secateur.weights.header import read_header  # noqa: E402
 
 MAKERS = {
     "wav2vec2": lambda folder: hf_folder("wav2vec2 large", folder), "moonshine": moonshine_folder,

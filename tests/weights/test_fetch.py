@@ -18,6 +18,7 @@ from ctranslate2_files import model_bin, small_uniform, stored_as, variables_of,
 from small_models import small_whisper  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
+from secateur.base.tensors import read_header  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.families.whisper.write_ggml import MAGIC  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
@@ -25,8 +26,7 @@ from secateur.runtime.contents import find_model  # noqa: E402
 from secateur.runtime.recogniser import Recogniser  # noqa: E402
 from secateur.weights.cache import is_checkpoint, make_once  # noqa: E402
 from secateur.weights.fetch import fetch, load_model  # noqa: E402
-from secateur.weights.header import read_header  # noqa: E402
-from secateur.weights.registry import known_models  # noqa: E402
+from secateur.weights.named import known_models  # noqa: E402
 
 
 @pytest.fixture(scope="module")

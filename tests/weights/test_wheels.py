@@ -20,7 +20,7 @@ from secateur.models.family import Published  # noqa: E402
 from secateur.weights import fetch as fetch_module  # noqa: E402
 from secateur.weights import wheels  # noqa: E402
 from secateur.weights.fetch import fetch, load_model  # noqa: E402
-from secateur.weights.registry import known_models  # noqa: E402
+from secateur.weights.named import known_models  # noqa: E402
 from secateur.weights.wheels import fetch_from_wheels, unpack  # noqa: E402
 
 PARTS = ("tiny-model-1==1.0.0", "tiny-model-2==1.0.0")

@@ -146,7 +146,7 @@ def check_prune(prune: PruneSettings, one_shot: bool = False) -> None:
     from ..base.extras import require
 
     require("torch", "train")
-    from ..prune.methods import check_settings
+    from ..prune.method import check_settings
     from ..prune.target import names_model, parse_target
 
     check_settings(prune)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.errors import SecateurError
-from ..base.files import Json
-from ..base.folders import folder_bytes
+from ..base.files import Json, folder_bytes
 from ..base.options import Settings, option, to_dict
 from ..base.progress import say
 from ..decode.options import DecodingOptions

@@ -14,7 +14,7 @@ from ..base.files import Json
 from ..base.option_fields import as_table, changed_in, default_of
 from ..base.options import from_dict
 from ..base.outputs import check_outputs
-from ..base.plugin_faults import plugins_blamed
+from ..base.plugins import plugins_blamed
 
 S = TypeVar("S")
 BY_POSITION, BY_NAME = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY

@@ -8,8 +8,7 @@ from typing import Literal
 from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.options import option
-from ..prune.settings import PruneSettings
-from ..sensitivity.by_error_settings import ByErrorSettings
+from ..prune.settings import ByErrorSettings, PruneSettings
 from .data import Work
 from .job import job
 from .train import TrainingJobSettings, run_one_arm

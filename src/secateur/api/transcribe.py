@@ -144,7 +144,7 @@ def _format_of(options: TranscribeSettings) -> Format:
 def _each(options: TranscribeSettings) -> Json:
     """Every input by itself; those that fail are named on standard error."""
     from ..runtime.recogniser import Recogniser
-    from ..runtime.remarks import Remarks
+    from ..runtime.sides import Remarks
     from ..runtime.subtitles import WRITERS
 
     inputs = find_inputs(options.inputs)

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.options import to_dict
-from ..base.plugin_faults import PluginError, plugins_blamed
+from ..base.plugins import PluginError, plugins_blamed
 from ..decode.segments import Audio
 from ..runtime.recogniser import Recogniser
 from .chat import Chat

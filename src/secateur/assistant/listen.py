@@ -14,7 +14,7 @@ from ..decode.options import DecodingOptions
 from ..decode.segments import Audio
 from ..runtime.recogniser import Recogniser
 from ..runtime.streaming import StreamOptions
-from ..runtime.streaming.endpoint import Endpointer
+from ..runtime.streaming.stream import Endpointer
 from ..runtime.vad import detector
 from .grammar.words import words_of
 from .phrases.distance import distance

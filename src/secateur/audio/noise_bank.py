@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..base.errors import SecateurError, several
-from .arrays import resample
-from .level import is_silent
+from .arrays import is_silent, resample
 from .read import read_audio
 
 

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 from ..base.progress import say
-from .arrays import LOUDEST, OVER
+from .arrays import LOUDEST, OVER, Channel, Mixer, one_of
 from .cache import LruCache, state_of
-from .channels import Channel, Mixer, one_of
 from .decoders.open import open_part
 from .decoders.sound import Sound
 from .files.layout import Layout, layout

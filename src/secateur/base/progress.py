@@ -1,15 +1,18 @@
-"""Progress bars on long work: rich when it is installed and standard error is a terminal, plain lines otherwise.
+"""Long work: its progress, and its end at the next step once nobody waits for it any more.
 
-Of several processes that `torchrun` started, only the first (RANK 0) shows anything.
+Bars where rich is installed and standard error is a terminal, plain lines otherwise. Of several processes that
+`torchrun` started, only the first (RANK 0) shows anything.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextvars import ContextVar
 from typing import TypeVar
 
 from .locale import translated
@@ -69,3 +72,31 @@ def _plain(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
             last = now
             say(f"{label}: {count}/{total or '?'} ({now - start:.0f} s)")
     say(f"{label}: {count}/{total or count} done ({time.monotonic() - start:.1f} s)")
+
+
+_CANCELLED: ContextVar[Callable[[], bool] | None] = ContextVar("cancelled", default=None)
+
+
+class CancelledWorkError(Exception):
+    """The work was given up before its end; there is nobody to tell."""
+
+
+@contextlib.contextmanager
+def cancellable(cancelled: Callable[[], bool]) -> Iterator[None]:
+    """In this block, and in this thread, `check_cancelled` raises once `cancelled()` is true."""
+    token = _CANCELLED.set(cancelled)
+    try:
+        yield
+    finally:
+        _CANCELLED.reset(token)
+
+
+def check_cancelled() -> None:
+    """To be called between two steps of long work.
+
+    Raises:
+        CancelledWorkError: nobody waits for the result.
+    """
+    cancelled = _CANCELLED.get()
+    if cancelled is not None and cancelled():
+        raise CancelledWorkError

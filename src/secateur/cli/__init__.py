@@ -15,7 +15,7 @@ from ..base.errors import SecateurError, nearest
 from ..base.extras import hint
 from ..base.locale import translated
 from ..base.memory import out_of_memory
-from ..base.plugin_faults import PluginError, plugins_blamed
+from ..base.plugins import PluginError, plugins_blamed
 
 # In the order of the pipeline; each is the module secateur.cli.NAME, imported only when it is used.
 COMMANDS = {

@@ -38,8 +38,8 @@ def run(options: Options) -> Json:
     from ..lm.estimate import train_ngram
     from ..lm.ngram import perplexity
     from ..lm.tables import read_ngram, write_ngram
+    from ..text.normalise import spoken
     from ..text.phones import sphinx_file
-    from ..text.spoken import spoken
 
     if bool(options.train) + (options.file is not None) + options.general != 1:
         raise SecateurError("name one source: --train MANIFESTS, --file FILE, or --general")

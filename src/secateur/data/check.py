@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ..audio.level import clipped_share, is_silent, peak_db
+from ..audio.arrays import clipped_share, is_silent, peak_db
 from ..audio.members import is_recording, recording_bytes
 from ..audio.read import SLACK, audio_info
 from ..base.errors import UTTERANCES, SecateurError, several

@@ -9,9 +9,8 @@ from pathlib import Path
 from ..base.errors import SecateurError
 from ..base.files import cache_dir
 from ..base.progress import say
-from .download import download, existing
+from .download import SOURCES, download, existing
 from .manifest import find_speech
-from .sources import SOURCES
 from .transfer import first_to_answer
 
 SPLITS = ("train", "dev", "test")

@@ -16,9 +16,9 @@ from ..base.errors import UTTERANCES, SecateurError, several
 from ..base.files import Json, at_home, atomic_path
 from ..base.remote import absolute, open_remote, url_of
 from ..text.languages import language_tag
+from .encoding import PREPARE, not_a_manifest
 from .fields import ALL, FIELDS, LEAST, TEXTS, Fault, check_names, described
 from .hashes import Hashes
-from .other_files import PREPARE, not_a_manifest
 from .shards import is_shards, read_samples
 
 T = TypeVar("T")

@@ -60,7 +60,7 @@ class ReadSettings:
 
     columns: dict[str, str] = field(default_factory=dict)  # our field to the column's name, or its number from 1
     encoding: str | None = None  # of its text files; None: as they look
-    speaker_from: str = ""  # a pattern over paths, see `speakers.speaker_pattern`
+    speaker_from: str = ""  # a pattern over paths, see `folders.speaker_pattern`
     language: str = "en"  # of texts without a language of their own: 8-bit encodings are guessed by it
     media: Path | None = None  # the folder that audio is written to which lies inside of other files
 

@@ -14,11 +14,10 @@ from ..audio.read import audio_info
 from ..base.errors import SecateurError
 from ..base.files import Json
 from ..base.remote import url_of
-from .channel_names import ChannelNames
 from .columns import LOOKED_AT, Columns, choose_columns
 from .fields import FIELDS
 from .recording import ForeignSet, Recording
-from .times import seconds_of
+from .times import ChannelNames, seconds_of
 
 Row = tuple[int, Mapping[str, Any]]  # its line, or its number
 

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..audio.level import SILENCE_DB
+from ..audio.arrays import SILENCE_DB
 from ..text.clean import cleaner, markup_in
 from .manifest import Utterance
 from .times import times_in

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..base.cancel import check_cancelled
+from ..base.progress import check_cancelled
 from ..features.front_end import extract
 from ..text.tokenizer import Tokenizer
 from .alignment import loud_frames, pauses, sounding, token_times, words_of

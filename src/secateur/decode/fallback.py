@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..base.cancel import check_cancelled
 from ..base.errors import SecateurError
+from ..base.progress import check_cancelled
 from ..text.tokenizer import Tokenizer
 from .fusion import BEAM as FUSION_BEAM
 from .fusion import WordFusion, fusion_of

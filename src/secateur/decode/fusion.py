@@ -23,8 +23,7 @@ import numpy as np
 
 from ..lm.ngram import END, KEPT, LanguageModel
 from ..lm.tables import read_models
-from ..lm.walk import StateCache, state_cache_of
-from ..lm.word_tree import is_word
+from ..lm.word_tree import StateCache, is_word, state_cache_of
 from ..text.tokenizer import Tokenizer
 from .options import DecodingOptions
 

@@ -14,8 +14,7 @@ import numpy as np
 from ..audio.read import read_audio
 from ..base.errors import SecateurError, nearest
 from ..base.files import Json
-from ..base.plugin_faults import PluginError, named, plugins_blamed
-from ..base.plugins import Lazy, Registry
+from ..base.plugins import Lazy, PluginError, Registry, named, plugins_blamed
 from ..base.progress import say
 from ..data.clip import read_clip
 from ..data.manifest import Utterance, evenly, read_manifest

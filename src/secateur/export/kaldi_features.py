@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..base.errors import SecateurError
-from ..features.frames import DELTA_CONTEXT, LEAST_DEVIATION, SCALE
+from ..features.filterbank import DELTA_CONTEXT, LEAST_DEVIATION, SCALE
 from ..features.front_end import FrontEnd
 from ..features.kaldi import FLOOR, cepstrum, needed, transform_size, window_of
 from .graph import FARTHEST, Array, OnnxGraph

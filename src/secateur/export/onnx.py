@@ -11,8 +11,7 @@ from pathlib import Path
 
 from ..base.errors import SecateurError
 from ..base.extras import require
-from ..base.files import Json, read_json, sha256, write_json
-from ..base.folders import replace_folder
+from ..base.files import Json, read_json, replace_folder, sha256, write_json
 from ..base.options import to_dict
 from ..base.version import __version__
 from ..models.family import TextCodec, family_of, write_config

@@ -14,8 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .filterbank import Band, apply_bands, in_bands
-from .frames import append_deltas, frames_of, normalise
+from .filterbank import Band, append_deltas, apply_bands, frames_of, in_bands, normalise
 from .front_end import FrontEnd, Kind, filters_fit
 from .kaldi import FLOOR, cepstrum, needed, transform_size, window_of
 

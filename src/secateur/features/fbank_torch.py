@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .frames import DELTA_CONTEXT, LEAST_DEVIATION, SCALE
+from .filterbank import DELTA_CONTEXT, LEAST_DEVIATION, SCALE
 from .front_end import FrontEnd
 from .kaldi import FLOOR, cepstrum, needed, transform_size, window_of
 

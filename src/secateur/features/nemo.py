@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
-from .filterbank import mel_filters
-from .frames import frames_of
+from .filterbank import frames_of, mel_filters
 from .front_end import FrontEnd, Kind
 from .kaldi import transform_size, window_of
 

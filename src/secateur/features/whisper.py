@@ -8,8 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from .filterbank import Band, apply_bands, in_bands, mel_corners, mel_filters
-from .frames import frames_of
+from .filterbank import Band, apply_bands, frames_of, in_bands, mel_corners, mel_filters
 from .front_end import FrontEnd, Kind, filters_fit
 
 FLOOR = 1e-10  # mel power is clamped here before the logarithm

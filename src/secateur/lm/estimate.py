@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..base.errors import SecateurError, several
-from ..text.spoken import spoken
+from ..text.normalise import spoken
 from .ngram import END, NEVER, START, UNKNOWN, NGram
 from .tables import Grams, build
 

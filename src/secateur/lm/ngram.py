@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError, several
-from ..text.spoken import spoken
+from ..text.normalise import spoken
 
 START, END, UNKNOWN = "<s>", "</s>", "<unk>"
 NEVER = -99.0 * float(np.log(10))  # what ARPA files write for "never": natural logarithm

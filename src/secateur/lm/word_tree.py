@@ -1,15 +1,21 @@
-"""The lexicon of a beam search: a prefix tree of units (numpy tables) with each word's unigram log probability."""
+"""The lexicon of a beam search: a prefix tree of units (numpy tables) with each word's unigram log probability; and a
+language model's states by number, for searches that reach the same states again and again.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 from ..text.units import Inventory
+from .ngram import KEPT, LanguageModel
 
 ROOT, OPEN, NO_NODE = 0, 1, -1  # nodes: before a word; in a word outside the lexicon; no such node
 
@@ -85,3 +91,49 @@ def make_lexicon(units: Inventory, words: Sequence[str], log_probs: Sequence[flo
         begins = np.zeros(units.outputs, bool)
         begins[units.boundary] = True
     return WordTree(table, ends, homophones, best, ending, begins, units.boundary)
+
+
+_caches: WeakKeyDictionary[Any, StateCache] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+class StateCache:
+    """A cache of visited states and transitions; `state_cache_of` shares it between all searches with one model.
+
+    It only grows, since searches hold numbers of its states: one that is `full` is replaced for the next search, and
+    goes with the last that walks it.
+    """
+
+    def __init__(self, model: LanguageModel) -> None:
+        self.states: list[Any] = [model.start()]
+        self._numbers: dict[Any, int] = {self.states[0]: 0}
+        self._steps: dict[tuple[int, int], tuple[float, int]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def full(self) -> bool:
+        """Whether further searches should begin with another."""
+        return len(self._steps) >= KEPT
+
+    def step(self, model: LanguageModel, state: int, word: int) -> tuple[float, int]:
+        """Logarithm of the probability of a word (-1: unknown) after a state, and the state then."""
+        transition = self._steps.get((state, word))
+        if transition is None:
+            before = self.states[state]
+            then = model.then(word, before)
+            score = model.score(word, before)
+            with self._lock:
+                number = self._numbers.setdefault(then, len(self.states))
+                if number == len(self.states):
+                    self.states.append(then)
+            transition = self._steps[state, word] = (score, number)
+        return transition
+
+
+def state_cache_of(model: LanguageModel) -> StateCache:
+    """The model's current cache, kept as long as the model itself or until it is full."""
+    with _lock:
+        cache = _caches.get(model)
+        if cache is None or cache.full:
+            cache = _caches[model] = StateCache(model)
+        return cache

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..base.plugins import Lazy
 
-REFERENCE = "reference.json"  # in the folder, in place of weights (see `weights.reference`)
+REFERENCE = "reference.json"  # in the folder, in place of weights (see `weights.cache`)
 # (folder) -> network and text codec: readers of other formats are in a later room
 read_referred: Lazy[Any] = Lazy("secateur.weights.fetch:read_referred")
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..base.errors import SecateurError, nearest
-from ..base.plugin_faults import PluginError, named, shape_of
-from ..base.plugins import Registry
+from ..base.plugins import PluginError, Registry, named, shape_of
 from ..models.groups import Group
 from .arrays import Array, constant, filled, of_kind
 from .places import unit_sums

@@ -15,7 +15,7 @@ from ..data.manifest import Utterance
 from ..features.extractor import extractor
 from ..models.family import TextCodec
 from ..models.network import Network
-from ..train.objective import Batch, Objective
+from ..train.loss import Batch, Objective
 from ..train.settings import TrainSettings
 from ..train.stream import Mix, batch_stream
 from .evidence import ActivationCollector, TaylorCollector

@@ -11,9 +11,9 @@ from ..base.errors import SecateurError
 from ..train.lora import merged_weight
 from ..train.sharding import held
 from .budget import Keep
-from .pruner import GradualPruner
 from .settings import PruneSettings
 from .shrink import Net
+from .units import GradualPruner
 from .weights.inputs import InputCollector
 
 CALIBRATION_STEPS = 8  # steps before an event whose inputs count

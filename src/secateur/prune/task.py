@@ -11,7 +11,7 @@ from ..data.bank import AudioBank
 from ..data.manifest import Utterance
 from ..models.family import Config, Member, TextCodec
 from ..models.network import Network
-from ..train.objective import Objective
+from ..train.loss import Objective
 from ..train.settings import TrainSettings
 from .initial_model import InitialModel
 from .settings import PruneSettings

@@ -57,7 +57,7 @@ def find_model(model: str | Path | None) -> Path:
     if str(model) not in folders:
         if find_spec("torch") is not None:
             from ..weights.fetch import REPOSITORY, fetch
-            from ..weights.registry import known_models
+            from ..weights.named import known_models
 
             if str(model) in known_models() or REPOSITORY.fullmatch(str(model)):
                 return fetch(str(model))

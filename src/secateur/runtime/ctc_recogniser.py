@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from ..base.cancel import check_cancelled
 from ..base.errors import SecateurError
+from ..base.progress import check_cancelled
 from ..decode.clips import SPREAD, DecodedAudio, audible
 from ..decode.ctc.beam import BeamDecoder, BeamOptions
 from ..decode.ctc.words import decode_frames

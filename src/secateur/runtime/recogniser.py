@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from ..audio.arrays import as_samples
 from ..audio.read import read_audio
-from ..base.cancel import check_cancelled
 from ..base.errors import SecateurError, several
 from ..base.memory import in_halves, trim
 from ..base.plugins import Lazy
+from ..base.progress import check_cancelled
 from ..data.clip import read_clip
 from ..data.manifest import Utterance
 from ..decode.clips import DecodedAudio

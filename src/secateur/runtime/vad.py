@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..base.cancel import check_cancelled
 from ..base.errors import SecateurError
 from ..base.extras import hint
+from ..base.progress import check_cancelled
 from ..decode.segments import Audio
 
 BLOCK = 0.032  # seconds between two probabilities

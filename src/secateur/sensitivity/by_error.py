@@ -20,8 +20,8 @@ from ..evaluate.error_rate import compare_texts, total
 from ..models.family import TextCodec
 from ..models.network import Network
 from ..prune.importance import CRITERIA
+from ..prune.settings import ByErrorSettings
 from ..prune.shrink import shrink
-from .by_error_settings import ByErrorSettings
 from .probe import Probe, ProbeSpec, probe_of
 from .variants import BASELINE, Variant, of_groups
 

@@ -21,10 +21,9 @@ from ..prune.sensitivity_map import Measured, SensitivityMap, matching, ordered,
 from ..prune.units import COSTS
 from ..text.normalise import normaliser
 from .effects import candidates, differences, effects, resamples_for, speakers_of
-from .merges import merging_config
 from .probe import Probe, ProbeSpec, make_probe, read_clips
 from .store import ERRORS, MeasurementStore, WorkItem, read_variants, same_settings, write_variants
-from .variants import BASELINE, Variant, of_branches, of_groups
+from .variants import BASELINE, Variant, merging_config, of_branches, of_groups
 
 Answer = tuple[list[list[float]], list[list[str]], float]  # losses and texts of each variant, and the seconds it took
 

@@ -13,8 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ..base.files import Json, write_json
-from ..base.folders import folder_bytes
+from ..base.files import Json, folder_bytes, write_json
 from ..base.options import to_dict
 from ..base.progress import say, track
 from ..data.job import JobData

@@ -12,8 +12,7 @@ import torch
 
 from ..base.device import device_name
 from ..base.errors import SecateurError
-from ..base.files import Json, read_json, write_json
-from ..base.folders import clear_temporaries
+from ..base.files import Json, clear_temporaries, read_json, write_json
 from ..base.options import to_dict
 from ..data.clip_index import joined
 from ..data.job import JobData
@@ -28,17 +27,17 @@ from ..models.network import Network
 from ..prune.counts import matrix_weights, nonzero_values, nonzero_weights
 from ..prune.initial_model import InitialModel
 from ..prune.measured_cuts import with_measured_cuts
-from ..prune.methods import check_low_rank_method, check_sharded_method, make_method
-from ..prune.pruner import COSTS
+from ..prune.method import check_low_rank_method, check_sharded_method, make_method
 from ..prune.settings import PruneSettings
 from ..prune.target import names_model
 from ..prune.task import task_of
+from ..prune.units import COSTS
 from ..train import distributed
 from ..train.auxiliary import AuxiliaryObjective, SavedHead, load_head, save_head, with_auxiliary_head
-from ..train.callback import Callback
 from ..train.examples import mix_of
 from ..train.loop import TrainingRun, train
 from ..train.offload import at_home
+from ..train.run import Callback
 from ..train.settings import TrainSettings
 from .interpolate import RehearsalDev
 from .pinyin_head import pinyin_evidence_of, with_pinyin_evidence

@@ -12,16 +12,16 @@ from math import prod
 from pathlib import Path
 
 from ..base.errors import SecateurError
+from ..base.tensors import read_header
 from ..models.checkpoint import shapes_only
 from ..models.findings import Findings, Prunable, Ungrouped, values_in
 from ..models.groups import Group
 from ..models.network import Network
 from ..weights.cache import models_folder
 from ..weights.fetch import REPOSITORY, fetch, read_foreign
-from ..weights.header import read_header
 from ..weights.hub import fetch_from_hub
 from ..weights.json_values import read_table
-from ..weights.registry import known_models
+from ..weights.named import known_models
 
 Shape = tuple[int, ...]
 NO_WHY = "no layer declares units in it"

@@ -21,7 +21,7 @@ from ..evaluate.scoring import decode_set
 from ..models.family import TextCodec
 from ..models.network import Network
 from ..train import distributed
-from ..train.callback import Callback
+from ..train.run import Callback
 from ..train.settings import TrainSettings
 
 SHARES = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25)  # of the trained weights, in the order in which they are tried

@@ -19,7 +19,7 @@ from ..evaluate.decoded import PLAIN, decoded
 from ..evaluate.result import write_result
 from ..evaluate.run import evaluate, with_cost
 from ..evaluate.scoring import batch_seconds
-from ..families.ctc.greedy import log_probs_bank
+from ..families.ctc.task import log_probs_bank
 from ..lm.estimate import train_ngram
 from ..lm.ngram import LanguageModel, Mixture, NGram
 from ..lm.tables import read_ngram, write_ngram

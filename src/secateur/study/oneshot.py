@@ -20,13 +20,12 @@ from ..models.family import TextCodec
 from ..models.network import Network
 from ..prune.initial_model import InitialModel
 from ..prune.measured_cuts import with_measured_cuts
-from ..prune.pruner import COSTS, GradualPruner
 from ..prune.ranking import gather_evidence
-from ..prune.settings import PruneSettings
+from ..prune.settings import ByErrorSettings, PruneSettings
 from ..prune.target import names_model
 from ..prune.task import task_of
+from ..prune.units import COSTS, GradualPruner
 from ..sensitivity.by_error import remove_by_error
-from ..sensitivity.by_error_settings import ByErrorSettings
 from ..sensitivity.clips import in_turn
 from .preview import without_training
 

@@ -17,7 +17,7 @@ from ..models.network import Network
 from ..prune.importance import CRITERIA
 from ..prune.initial_model import InitialModel
 from ..prune.measured_cuts import measured_cuts_planned
-from ..prune.methods import check_low_rank_method, check_sharded_method, make_method
+from ..prune.method import check_low_rank_method, check_sharded_method, make_method
 from ..prune.sensitivity_map import read_map, unit_scores
 from ..prune.settings import PruneSettings
 from ..prune.target import parse_target

@@ -19,10 +19,10 @@ from ..data.bank import AudioBank
 from ..data.job import JobData
 from ..data.manifest import Utterance
 from ..decode.ctc.beam import BeamDecoder, BeamOptions
-from ..decode.ctc.greedy import greedy
+from ..decode.ctc.words import greedy
 from ..evaluate.error_rate import count_errors, metric_for, total
 from ..evaluate.scoring import batch_seconds
-from ..families.ctc.greedy import log_probs_bank
+from ..families.ctc.task import log_probs_bank
 from ..lm.ngram import LanguageModel, NGram, mixed
 from ..lm.word_tree import WordTree, make_lexicon
 from ..models.checkpoint import load_checkpoint

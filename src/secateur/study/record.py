@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.errors import SecateurError
-from ..base.files import Json, read_json, write_json
-from ..base.folders import clear_temporaries
+from ..base.files import Json, clear_temporaries, read_json, write_json
 from ..base.option_fields import default_of
 from ..base.options import to_dict
 from ..base.progress import say

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from ..audio.arrays import is_silent
 from ..audio.augment import NoiseBank
-from ..audio.level import is_silent
 from ..base.device import pick_device
 from ..base.errors import SecateurError, several
 from ..base.progress import say

@@ -32,7 +32,7 @@ from ..base.files import read_toml
 from ..base.options import Settings, from_dict, option, to_dict
 from ..families.ctc.new_settings import NewModel
 from ..models.checkpoint import untrained
-from ..prune.methods import METHODS, check_settings
+from ..prune.method import METHODS, check_settings
 from ..prune.settings import BY_METHOD, PruneSettings
 from ..text.normalise import Scheme
 from ..train.settings import TrainSettings

@@ -14,7 +14,7 @@ from ..base.errors import SecateurError, several
 from ..base.extras import hint
 from ..base.files import write_json
 from ..base.options import to_dict
-from .spoken import spoken
+from .normalise import spoken
 
 PHONES = (
     "AA", "AE", "AH", "AO", "AW", "AY", "B", "CH", "D", "DH", "EH", "ER", "EY", "F", "G", "HH", "IH", "IY", "JH", "K",

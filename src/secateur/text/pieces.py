@@ -18,7 +18,7 @@ from ..base.errors import SecateurError, several
 from ..base.extras import require
 from ..base.files import write_json
 from ..base.options import to_dict
-from .spoken import spoken
+from .normalise import spoken
 
 START = "▁"  # a piece that begins a word begins with it
 

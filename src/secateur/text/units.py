@@ -15,8 +15,7 @@ from ..base.files import read_json, write_json
 from ..base.options import from_dict, to_dict
 from .chinese import normalise_chinese
 from .languages import base_language
-from .normalise import normaliser
-from .spoken import spoken
+from .normalise import normaliser, spoken
 
 Kind = Literal["characters", "phones", "pieces", "pinyin"]
 KINDS: tuple[Kind, ...] = ("characters", "phones", "pieces", "pinyin")
@@ -178,7 +177,7 @@ def read_units(path: Path) -> Inventory:
 
         return PinyinUnits.read(path)
     if kind == "tokens":
-        from .tokens_ctc import VocabularyUnits
+        from .tokenizer_units import VocabularyUnits
 
         return from_dict(VocabularyUnits, values, str(path))
     if kind == "tokenizer":

@@ -23,9 +23,8 @@ from ..data.manifest import Utterance
 from ..models.network import Network
 from ..text.languages import base_language
 from ..text.pinyin_units import PinyinUnits, pinyin_units
-from .loss import ctc_loss
+from .loss import Batch, Objective, ctc_loss
 from .mix import Example
-from .objective import Batch, Objective
 from .settings import TrainSettings
 
 HEAD, UNITS = "pinyin_head.safetensors", "pinyin_units.json"

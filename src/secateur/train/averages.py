@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from ..base.files import Json
-from .callback import Callback
 from .offload import at_home, streamed
+from .run import Callback
 from .settings import TrainSettings
 from .sharding import held
 from .state import with_prefix

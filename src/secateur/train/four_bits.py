@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..base.errors import SecateurError
-from .callback import Callback
+from .run import Callback
 
 BLOCK, ZERO = 32, 8  # inputs that share a scale, and the step that means 0: as in `export.precision`
 SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75)  # of a block's largest value: where four bits may end

@@ -9,9 +9,8 @@ from ..base.errors import SecateurError
 from ..base.progress import say
 from ..models.network import Network
 from . import distributed
-from .loss import mean_absolute
+from .loss import Batch, mean_absolute
 from .mix import Example
-from .objective import Batch
 from .prefetch import ReadyBatch
 from .prepare import Preparer
 from .reducer import GradientReducer

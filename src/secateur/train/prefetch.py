@@ -12,8 +12,8 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
+from .loss import Batch
 from .mix import Example
-from .objective import Batch
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from ..features.specaugment import fitted, spec_augment
 from ..features.vtlp import FrequencyWarp
 from ..models.network import Network
 from .compose import compose
+from .loss import Batch
 from .mix import Example
-from .objective import Batch
 from .run import TrainingRun
 from .settings import TrainSettings
 from .stream import AUGMENT, SPEED, seed_for

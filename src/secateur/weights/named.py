@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from ..base.errors import SecateurError
+from ..models.family import Published, families
 
 GGML = b"lmgg"  # how a file for whisper.cpp begins
 MOST = 8  # names that are listed
@@ -42,3 +44,9 @@ def refuse_absent(path: Path) -> None:
     names = sorted(one.name for one in parent.iterdir() if not one.name.startswith("."))
     some = ", ".join(names[:MOST]) + (", ..." if len(names) > MOST else "")
     raise SecateurError(f"no folder {path}; {parent} is there and holds {some or 'nothing'}")
+
+
+@cache
+def known_models() -> dict[str, Published]:
+    """Published checkpoints by name, in the order in which families list them."""
+    return {name: model for family in families() for name, model in family.published().items()}

@@ -8,7 +8,7 @@ from typing import Any
 from secateur.base.options import Settings, option
 from secateur.models.groups import Group
 from secateur.prune.importance import CRITERIA, Criterion, Evidence
-from secateur.prune.pruner import GradualPruner
+from secateur.prune.units import GradualPruner
 
 
 def product(group: Group, evidence: Evidence) -> Any:

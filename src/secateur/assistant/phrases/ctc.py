@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base.cancel import check_cancelled
 from ...base.errors import SecateurError
+from ...base.progress import check_cancelled
 from ...decode.clips import audible
 from ...decode.options import DecodingOptions
 from ...decode.segments import Audio

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...base.cancel import check_cancelled
 from ...base.errors import SecateurError
+from ...base.progress import check_cancelled
 from ...decode.clips import audible, encode_clips, has_speech
 from ...decode.fallback import decode
 from ...decode.options import DecodingOptions

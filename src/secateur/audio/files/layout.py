@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...base.errors import SecateurError
-from . import boxes, chunks, kinds, mpeg, ogg
+from ..files import boxes, chunks, kinds, mpeg
 from .chunks import Stretch
 from .kinds import FileKind
 from .source import Opened
@@ -108,19 +109,19 @@ def _mpeg(opened: Opened, kind: FileKind) -> Layout:
 
 
 def _ogg(opened: Opened, kind: FileKind) -> Layout:
-    links, cut = ogg.links(opened)
+    joined, cut = links(opened)
     if cut:
         raise SecateurError(f"{opened.name}: cut off, it ends inside a page: {AGAIN}")
-    notes = list(_several(len(links)))
-    missing = sum(link.missing for link in links)
+    notes = list(_several(len(joined)))
+    missing = sum(link.missing for link in joined)
     if missing:
         notes.append(f"{missing} of its pages are missing: {AGAIN}")
-    damaged = sum(link.damaged for link in links)
+    damaged = sum(link.damaged for link in joined)
     if damaged:
         notes.append(f"{damaged} of its pages are damaged, by their checksums: {AGAIN}")
-    if links and not links[-1].ended:
+    if joined and not joined[-1].ended:
         notes.append("it has no end, as a broadcast or what was cut off")
-    parts = tuple(Part(link.start, link.end, link.native) for link in links[:_MOST_PARTS])
+    parts = tuple(Part(link.start, link.end, link.native) for link in joined[:_MOST_PARTS])
     return Layout(kind, parts or (Part(0, opened.size, True),), tuple(notes))
 
 
@@ -177,3 +178,88 @@ def _joints(opened: Opened, kind: FileKind) -> list[int]:
     if len(starts) > _MOST_PARTS:
         raise SecateurError(f"{opened.name}: more than {_MOST_PARTS} recordings in one file: divide it")
     return sorted(starts)
+
+
+BEGIN, END = 2, 4  # flags of a page
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+@dataclass
+class Link:
+    """One recording of a chain."""
+
+    start: int  # byte
+    end: int
+    codecs: list[bytes] = field(default_factory=list)  # how the first packet of every stream begins
+    ended: bool = False  # whether every stream has a page that says it is the last
+    missing: int = 0  # pages, by their numbers
+    damaged: int = 0  # pages, by their checksums
+    open: int = 0  # streams without an end
+
+    @property
+    def native(self) -> bool:
+        """Whether libsndfile reads it: one stream of Opus or Vorbis."""
+        return len(self.codecs) == 1 and self.codecs[0].startswith((b"OpusHead", b"\x01vorbis"))
+
+
+def links(opened: Opened) -> tuple[list[Link], bool]:
+    """The recordings of a file in its order, and whether it ends inside a page."""
+    recordings: list[Link] = []
+    numbers: dict[bytes, int] = {}
+    offset, begun = 0, True  # `begun`: the link has pages of sound
+    while offset < opened.size:
+        page = opened.at(offset, 27 + 255)
+        if page[:4] != b"OggS":
+            offset = _next_page(opened, offset + 1)
+            continue
+        if len(page) < 27 or len(page) < 27 + page[26]:
+            return recordings, True
+        table = page[27 : 27 + page[26]]
+        size = 27 + len(table) + sum(table)
+        whole = opened.at(offset, size)
+        serial, number = page[14:18], int.from_bytes(page[18:22], "little")
+        if offset + size > opened.size:
+            return recordings, True
+        if page[5] & BEGIN:
+            if begun:
+                recordings.append(Link(offset, opened.size))
+                if len(recordings) > 1:
+                    recordings[-2].end = offset
+                numbers, begun = {}, False
+            recordings[-1].codecs.append(opened.at(offset + 27 + len(table), 16))
+            recordings[-1].open += 1
+        elif recordings:
+            begun = True
+            if serial in numbers:
+                recordings[-1].missing += max(0, min(number - numbers[serial] - 1, 1 << 20))
+        if recordings and checksum(whole) != int.from_bytes(page[22:26], "little"):
+            recordings[-1].damaged += 1
+        if recordings and page[5] & END:
+            recordings[-1].open -= 1
+        numbers[serial] = number
+        offset += size
+    for link in recordings:
+        link.ended = link.open <= 0
+    return recordings, False
+
+
+def checksum(page: bytes) -> int:
+    """CRC-32 of a page with its own field zeroed (RFC 3533, 6): polynomial 0x04c11db7, highest bit first, from 0.
+
+    `zlib` has the same one lowest bit first, so that bits go in and come out the other way round.
+    """
+    mirrored = (page[:22] + bytes(4) + page[26:]).translate(_MIRRORED)
+    return int(f"{zlib.crc32(mirrored, 0xFFFF_FFFF) ^ 0xFFFF_FFFF:032b}"[::-1], 2)
+
+
+def _next_page(opened: Opened, offset: int) -> int:
+    """Where the next page begins, the end if none does."""
+    while offset < opened.size:
+        block = opened.at(offset, 1 << 20)
+        at = block.find(b"OggS")
+        if at >= 0:
+            return offset + at
+        if len(block) < 1 << 20:
+            break
+        offset += len(block) - 3
+    return opened.size

@@ -30,9 +30,8 @@ class Options(Settings):
 
 def run(options: Options) -> Json:
     """Download a set, or list all where none is named."""
-    from ...data.download import download
+    from ...data.download import SOURCES, download
     from ...data.manifest import read_manifest
-    from ...data.sources import SOURCES
 
     if options.name is None:
         return {

@@ -19,7 +19,7 @@ class Options:
 def run(options: Options) -> dict[str, Any]:
     """The registry, with what is cached."""
     from ...weights.cache import cached
-    from ...weights.registry import known_models
+    from ...weights.named import known_models
 
     return {
         name: {

@@ -37,12 +37,12 @@ def run(options: Options) -> Json:
         SecateurError: no such model, or a header that does not fit the config.
     """
     from ...base.options import to_dict
+    from ...base.tensors import read_header
     from ...models.describe import widths
     from ...models.family import family_of, read_config
     from ...models.reference import is_reference
     from ...runtime.contents import BUNDLED, CONTENTS, read_contents
     from ...weights.cache import cached, is_checkpoint, models_folder
-    from ...weights.header import read_header
 
     folder = models_folder() / options.model if cached(options.model) else Path(options.model)
     if not folder.exists() and (BUNDLED / options.model / CONTENTS).is_file():
@@ -76,9 +76,8 @@ def run(options: Options) -> Json:
 
 def _referred(folder: Path) -> dict[str, Any]:
     """What is stored where the entry `folder` of the cache refers to, under our names; from headers, too."""
-    from ...base.tensors import TYPES
+    from ...base.tensors import TYPES, Stored
     from ...models.checkpoint import as_stored, load_checkpoint, shapes_only
-    from ...weights.header import Stored
 
     with shapes_only(), as_stored():
         state = load_checkpoint(folder)[0].state_dict()

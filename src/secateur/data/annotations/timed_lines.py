@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..channel_names import ChannelNames
-from ..times import CLOCK, seconds_of
+from ..times import CLOCK, ChannelNames, seconds_of
 from .span import TimedText
 
 NUMBER = r"[+-]?\d+(?:[.,]\d+)?"

@@ -10,9 +10,9 @@ from ...base.errors import SecateurError, check_known
 from ...base.other_files import UNREAD
 from ...base.remote import absolute, is_file, is_folder, url_of
 from ..annotations.timed_lines import read_labels
-from ..other_files import described
+from ..encoding import described
+from ..folders import speaker_pattern
 from ..recording import AUDIO, ForeignSet, LeftOut, ReadSettings, Recording
-from ..speakers import speaker_pattern
 from ..tables import LISTS, SPLITS, TABLES, is_table, read_table, table_rows
 from .beside import has_annotations, read_one, read_paired
 from .corpora import is_keyed, read_aishell, read_an4, read_keyed, read_librispeech, read_speech_commands

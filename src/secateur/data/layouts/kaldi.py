@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...base.remote import is_file
-from ..channel_names import ChannelNames
 from ..recording import ForeignSet, Recording, one_at_least
-from ..times import seconds_of
+from ..times import ChannelNames, seconds_of
 from .commands import Piped, file_of
 
 

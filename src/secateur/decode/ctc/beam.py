@@ -19,9 +19,9 @@ from ...lm.ngram import END, LanguageModel
 from ...lm.word_tree import NO_NODE, OPEN, ROOT, WordTree, make_lexicon
 from ...text.languages import by_characters
 from ...text.units import Inventory
-from .greedy import BLANK
 from .hypotheses import Hypotheses, WordHistory
 from .steps import NEVER, Logs, Steps
+from .words import BLANK
 
 LOWEST = -1e30  # a finite stand-in: no weight times infinity
 TOGETHER = 48  # clips side by side

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...lm.ngram import LanguageModel
-from ...lm.walk import state_cache_of
+from ...lm.word_tree import state_cache_of
 from ...text.units import Inventory
 from .steps import NEVER, Logs
 

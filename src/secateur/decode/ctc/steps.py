@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .greedy import BLANK
+from .words import BLANK
 
 Logs = NDArray[np.floating]
 QUIET = -5e-3  # a frame whose blank is surer than this (0.995) only lets hypotheses wait

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ..alignment import word_pieces
 from ..segments import Segment, Word, confidence
-from .greedy import BLANK
 
 Spans = tuple[list[int], list[tuple[int, int]], list[float]]
 
@@ -94,3 +93,20 @@ def align(log_probs: NDArray[np.floating], units: Sequence[int]) -> Spans | None
     frame_spans = [(min(f), max(f) + 1) for f in frames]
     sure = [float(log_probs[a:b, unit].max()) for (a, b), unit in zip(frame_spans, units, strict=True)]
     return list(units), frame_spans, sure
+
+
+BLANK = 0
+
+
+def greedy(log_probs: NDArray[np.floating]) -> list[int]:
+    """Units of one clip from `log_probs` (frames, units).
+
+    >>> path = [1, 1, 0, 1, 2, 2, 0]
+    >>> greedy(np.log(np.eye(3)[path] + 1e-9))
+    [1, 1, 2]
+    """
+    if not len(log_probs):
+        return []
+    best = np.asarray(log_probs).argmax(1)
+    first = np.concatenate([[True], best[1:] != best[:-1]])
+    return [int(unit) for unit in best[first & (best != BLANK)]]

@@ -15,8 +15,7 @@ from ...models.groups import Group, Place, prefixed
 from ..whisper.config import AttentionWidths
 from ..whisper.model import Attention, FeedForward
 from .config import ConformerBlockWidths, ConformerWidths, Streaming, edges
-from .frames import BatchNorm, reader_places, valid_frames
-from .merging import MergedPass
+from .frames import BatchNorm, MergedPass, reader_places, valid_frames
 
 MASK_BIAS = -3e4  # the attention score of padding: zero after a softmax, and finite in 16 bits
 

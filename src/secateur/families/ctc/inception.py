@@ -8,8 +8,7 @@ from torch.nn import functional as F
 
 from ...models.groups import Group, Place
 from .config import TAPS, BranchWidths, InceptionWidths, Streaming, edges
-from .frames import BatchNorm, reader_places, valid_frames
-from .merging import MergedPass
+from .frames import BatchNorm, MergedPass, reader_places, valid_frames
 
 
 class Convolution(nn.Module):

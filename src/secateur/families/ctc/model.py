@@ -19,9 +19,8 @@ from ...models.network import STREAM, FrameNetwork
 from ..seq2seq.layers import frame_merges
 from .config import CtcConfig, Streaming, SubsamplingWidths, edges
 from .conformer import Conformer
-from .frames import reader_places, valid_frames
+from .frames import FrameMerges, MergedPass, reader_places, valid_frames
 from .inception import Inception
-from .merging import FrameMerges, MergedPass
 from .recurrent import Recurrent
 from .trunk import Trunk
 

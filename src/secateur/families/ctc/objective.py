@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from ...audio.resample_torch import resample_rows
 from ...models.network import FrameNetwork
-from ...train.loss import ctc_loss, frame_distillation, pooled
+from ...train.loss import Batch, ctc_loss, frame_distillation, pooled
 from ...train.mix import Example
-from ...train.objective import Batch
 from ...train.settings import TrainSettings
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from ...base.memory import in_halves
 from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
-from ...decode.ctc.greedy import greedy
+from ...decode.ctc.words import greedy
 from ...features.extractor import extractor
 from ...models.frame_merging import MergingConfig
 from ...models.groups import Group
@@ -23,16 +23,14 @@ from ...prune.importance import Evidence
 from ...prune.places import parameter_masks
 from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of, rate_variants
 from ...sensitivity.gates import ends
-from ...sensitivity.merges import merge_variants, merging_config
 from ...sensitivity.probe import EVIDENCE, ProbeSpec
-from ...sensitivity.variants import BASELINE, Variant, zeroed
+from ...sensitivity.variants import BASELINE, Variant, merge_variants, merging_config, zeroed
 from ...text.units import Inventory
 from ..seq2seq.layers import frame_merges
 from ..seq2seq.prefix import gather
 from .conformer import Conformer
-from .frames import valid_frames
+from .frames import FrameMerges, MergedPass, valid_frames
 from .inception import Inception
-from .merging import FrameMerges, MergedPass
 from .model import Section
 from .recurrent import Recurrent
 from .trunk import Trunk

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 
 from ...models.groups import Group, Place
 from .config import DirectionWidths, RecurrentWidths, Streaming
-from .frames import reader_places, reversed_frames
-from .merging import MergedPass
+from .frames import MergedPass, reader_places, reversed_frames
 
 CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 GATES = {"gru": 3, "lstm": 4}  # torch stores their rows one gate after the other

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from ...models.groups import Group, Place, prefixed
 from ..whisper.model import WhisperEncoder
 from .config import Streaming, TrunkWidths
-from .frames import valid_frames
-from .merging import MergedPass
+from .frames import MergedPass, valid_frames
 
 
 class Trunk(WhisperEncoder):

@@ -15,9 +15,8 @@ from ...decode.prompt import word_list
 from ...models.token_network import TokenNetwork
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
-from ...train.loss import cross_entropy, distillation, speech_expected_loss
+from ...train.loss import Batch, cross_entropy, distillation, speech_expected_loss
 from ...train.mix import Example
-from ...train.objective import Batch
 from ...train.settings import TrainSettings
 from ...train.targets import IGNORE, TokenTarget, batch_of_rows, bpe_dropout_row
 from .inputs import encoder_inputs

@@ -22,9 +22,8 @@ from ...models.token_network import TokenNetwork
 from ...prune.importance import Evidence
 from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of
 from ...sensitivity.gates import Gates
-from ...sensitivity.merges import merging_config
 from ...sensitivity.probe import EVIDENCE, ProbeSpec
-from ...sensitivity.variants import BASELINE, Variant
+from ...sensitivity.variants import BASELINE, Variant, merging_config
 from ...text.clean import as_sentence
 from ...text.tokenizer import Tokenizer
 from ...train.targets import IGNORE, TokenBatch, token_batch

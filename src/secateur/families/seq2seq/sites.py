@@ -12,8 +12,7 @@ from ...decode.session import TokenConfig
 from ...models.family import family_of
 from ...models.groups import Group
 from ...sensitivity.clips import rate_variants
-from ...sensitivity.merges import merge_variants
-from ...sensitivity.variants import Variant
+from ...sensitivity.variants import Variant, merge_variants
 from ...text.tokenizer import Tokenizer
 
 VOCABULARY = (0.25, 0.5, 0.75)  # share of the text rows, the last learned merges first

@@ -18,7 +18,7 @@ from ...base.tensors import PRECISIONS, dtype_of, write_sharded
 from ...features.front_end import front_end
 from ...models.checkpoint import WEIGHTS, empty_network, load_weights
 from ...models.family import Storage
-from ...text.tokens_ctc import VocabularyUnits
+from ...text.tokenizer_units import VocabularyUnits
 from ...weights.json_values import is_id, named_ids, one_id, read_table
 from ..transformers_files import FP32, PRUNED_FORMAT, check_unmerged, class_values, own_config, waveform_extractor
 from .config import CONFORMER, OWN_KEYS, SUPPORTED, HfCtcConfig

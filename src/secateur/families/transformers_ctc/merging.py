@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ...models.frame_merging import MergingConfig
-from ..ctc.merging import FrameMerges, repeated
+from ..ctc.frames import FrameMerges, repeated
 from ..seq2seq.layers import Merge, frame_merges, picked
 
 # (what a layer is called with, the first frame (1 or batch, frames) in each, whether frames were merged just before it)

@@ -26,8 +26,7 @@ from ...weights.tokenizer_files import read_tokenizer
 from .generation import HEADS, alignment_heads
 from .model import Whisper
 from .read_transformers import special_tokens
-from .sizes import checked_uniform
-from .vocabulary import is_multilingual
+from .vocabulary import checked_uniform, is_multilingual
 
 BFLOAT16 = 5  # numpy has no such type: read as u16, the upper half of a float32
 TYPES = {0: "<f4", 1: "i1", 2: "<i2", 3: "<i4", 4: "<f2", BFLOAT16: "<u2"}

@@ -17,8 +17,7 @@ from ...models.checkpoint import empty_network, load_weights
 from ...text.tokenizer import Tokenizer
 from ...weights.tokenizer_files import FILES, read_tokenizer
 from .model import Whisper
-from .sizes import checked_uniform
-from .vocabulary import ENGLISH_ROWS, is_multilingual, openai_tokens, special_names
+from .vocabulary import ENGLISH_ROWS, checked_uniform, is_multilingual, openai_tokens, special_names
 
 MOST_ENTRIES = 100_000
 MOST_PICKLE = 64 << 20  # bytes; the largest Whisper's has 200 kB

@@ -24,8 +24,7 @@ from ...weights.tokenizer_files import END, added_tokens, read_tokenizer
 from .config import parse_config
 from .generation import alignment_heads, other_fields
 from .model import Whisper
-from .sizes import checked_uniform
-from .vocabulary import LANGUAGES, TIMESTAMPS, is_multilingual, openai_tokens, special_names
+from .vocabulary import LANGUAGES, TIMESTAMPS, checked_uniform, is_multilingual, openai_tokens, special_names
 
 LAYER = {
     "self_attn_layer_norm": "self_attention_norm",

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from ..budget import Keep
 from ..places import kept_units
-from ..pruner import GradualPruner
 from ..settings import PruneSettings
 from ..shrink import Net
+from ..units import GradualPruner
 
 WINDOW, NEAR = 5, 0.1  # plans that a new one is compared with, and the largest distance (You et al. 2020, section 3)
 

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError
-from ...base.plugin_faults import PluginError, named, shape_of
-from ...base.plugins import Registry
+from ...base.plugins import PluginError, Registry, named, shape_of
 
 
 @dataclass(frozen=True)

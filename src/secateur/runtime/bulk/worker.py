@@ -11,11 +11,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from ...base.cancel import CancelledWorkError
 from ...base.errors import SecateurError
 from ...base.files import Json
 from ...base.options import to_dict
-from ...base.progress import say
+from ...base.progress import CancelledWorkError, say
 from ...data.manifest import Utterance
 from ...decode.options import DecodingOptions
 from ...decode.segments import Audio

@@ -14,9 +14,8 @@ from collections.abc import Callable
 from ...models.family import Member
 from ..recogniser import Recogniser
 from ..vad import detector
-from .endpoint import Endpointer
 from .events import StreamEvent, StreamOptions
-from .stream import Stream, StreamDecoder
+from .stream import Endpointer, Stream, StreamDecoder
 
 __all__ = ["Stream", "StreamEvent", "StreamOptions", "open_stream"]
 

@@ -18,7 +18,7 @@ from ...decode.alignment import spaced
 from ...decode.ctc.words import decode_frames
 from ...decode.segments import Audio
 from ...decode.session import Floats
-from ...features.frames import DELTA_CONTEXT
+from ...features.filterbank import DELTA_CONTEXT
 from ...features.front_end import extract
 from ...models.family import FrameConfig, family_of
 from ..ctc_recogniser import CachedNetwork, CtcRecogniser

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from ...base.cancel import CancelledWorkError, cancellable
 from ...base.errors import SecateurError, nearest
+from ...base.progress import CancelledWorkError, cancellable
 from ...runtime.recogniser import Recogniser
 from ...runtime.streaming import StreamOptions
 from ..access_log import AccessLog
@@ -131,7 +131,7 @@ class Engine:
     async def in_turn(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` in the pool when it has a free thread; streams wait here without limit, for they are counted.
 
-        Cancelled while it runs, it ends before its next step (see `base.cancel`), and only then its turn.
+        Cancelled while it runs, it ends before its next step (see `base.progress`), and only then its turn.
         """
         asked = time.perf_counter()
         self._waiting += 1
