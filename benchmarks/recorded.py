@@ -18,14 +18,14 @@ from secateur.allocation.latency import machine
 LOAD_BEFORE = round(os.getloadavg()[0], 1)  # before the benchmark itself adds to it
 
 
-def how() -> dict[str, object]:
-    """Of this process: its words (of absolute paths the last part), the commit of its code, CPU and cores, the day, the
-    load average before it began (1 minute) and at the end (5 minutes, itself included)."""
+def how(code: Path | None = None) -> dict[str, object]:
+    """Of this process: its words (of absolute paths the last part), the commit of its code (or of the checkout `code`),
+    CPU and cores, the day, the load average before it began (1 minute) and at the end (5 minutes, itself included)."""
     script = Path(sys.argv[0])
     words = [re.sub(r"(^|=)/\S*?([^/\s]+)/?$", r"\1\2", word) for word in sys.argv[1:]]
     return {
         "command": " ".join(["python", f"{script.parent.name}/{script.name}", *words]),
-        "commit": commit(),
+        "commit": commit(code or Path(secateur.__file__).resolve().parents[2]),
         "machine": {**machine(), "cores": os.cpu_count()},
         "date": f"{datetime.now(tz=UTC):%Y-%m-%d}",
         "load_before": LOAD_BEFORE,
@@ -33,9 +33,8 @@ def how() -> dict[str, object]:
     }
 
 
-def commit() -> str:
-    """The short commit of the package's checkout, "+ changes" where `src` or `benchmarks` differ; "" without git."""
-    root = Path(secateur.__file__).resolve().parents[2]
+def commit(root: Path) -> str:
+    """The short commit of a checkout, "+ changes" where its `src` or `benchmarks` differ; "" without git."""
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)

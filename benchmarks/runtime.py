@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 from recognise import KINDS
 from recorded import how
+from whisper_normalizer.basic import BasicTextNormalizer
 
 from secateur.audio.read import read_audio
 from secateur.base.errors import SecateurError, check_known
@@ -189,7 +190,7 @@ def rows_of(
     runners: list[Runner], clips: list[Clip], threads: int, label: str, found: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """The rows of one group of clips from what every runner answered."""
-    normalise, only_case, rows = normaliser("en", "whisper"), normaliser("en", "language"), []
+    normalise, basic, rows = normaliser("en", "whisper"), BasicTextNormalizer(), []
     audio = sum(one["audio_s"] for one in found)
     answers = {runner.name: [one["answers"][runner.name] for one in found] for runner in runners}
 
@@ -205,7 +206,7 @@ def rows_of(
             if clip.text is not None
         ]
         errors = [count_errors(normalise(text), normalise(found)) for text, found in pairs]
-        plain = [count_errors(only_case(text), only_case(found)) for text, found in pairs]
+        plain = [count_errors(basic(text), basic(found)) for text, found in pairs]
         rows.append({
             "clips": label, "threads": threads, "model": runner.name, "MB": runner.megabytes,
             "load_s": round(statistics.median(column(runner.name, "load")), 2),
@@ -213,7 +214,8 @@ def rows_of(
             "real_time_factor": round(sum(each) / audio, 4),
             "cpu_ms_per_clip": round(1000 * statistics.median(busy)),
             "WER": round(100 * total(errors).rate, 1) if errors else None,
-            "WER_plain": round(100 * total(plain).rate, 1) if errors else None, "errors": [e.errors for e in errors],
+            "WER_plain": round(100 * total(plain).rate, 1) if errors else None,
+            "errors": [e.errors for e in errors], "texts": [found for _, found in pairs],
             "peak_MB": round(max(column(runner.name, "peak_mb"))), "utterances": len(clips),
             "seconds_per_clip": round(audio / len(clips), 1),
             "times_ours": round(sum(each) / sum(column(first, "seconds")), 2),

@@ -119,6 +119,28 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+@pytest.mark.parametrize(
+    "page", [p for p in pages() if "`secateur " in p.read_text(encoding="utf-8")], ids=lambda p: p.stem
+)
+def test_commands_within_the_text_have_their_options(page: Path) -> None:
+    pytest.importorskip("torch")
+    from page_snippets import parse
+
+    from secateur.base.errors import SecateurError
+
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    if page.name == "CHANGELOG.md":  # of earlier versions
+        text = text.split("\n## ")[1]
+    for found in re.findall(r"`(secateur\s[^`]+)`", text):
+        command = " ".join(found.replace("...", "").split())
+        if command == "secateur --help" or ".NAME" in command:
+            continue
+        try:
+            parse(command)
+        except SecateurError as problem:  # what is only named has not all that it needs
+            assert re.search(r"^[A-Z-][\w-]* is missing|needs a value", str(problem).removeprefix("secateur ")), problem
+
+
 @pytest.mark.parametrize("page", pages(), ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page: Path) -> None:
     text = re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)

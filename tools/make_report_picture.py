@@ -21,7 +21,6 @@ RESULTS = packed.results(ROOT / "experiments" / "main_job" / "results")
 ARMS = {"original-0": "original", "dense-0": "dense", "pruned30-0": "pruned"}
 TEST = "speechocean762.json"
 SIZE = (1100, 1000)  # pixels of the page
-COLOURS = 64
 
 
 def picture(target: Path) -> None:
@@ -43,7 +42,7 @@ def picture(target: Path) -> None:
             browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--screenshot={shot}",
             f"--window-size={SIZE[0]},{SIZE[1]}", (run / "report.html").as_uri(),
         ], check=True, capture_output=True)  # fmt: skip
-        Image.open(shot).convert("RGB").quantize(COLOURS).save(target, optimize=True)
+        Image.open(shot).convert("RGB").save(target, optimize=True)  # a palette merges colours of series
 
 
 if __name__ == "__main__":

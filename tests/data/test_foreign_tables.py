@@ -287,6 +287,19 @@ def test_empty_texts_are_kept_on_request(tmp_path: Path, clips: list[foreign.Cli
     assert read_manifest(tmp_path / "b.jsonl")[1].labelled
 
 
+def test_annotations_beside_what_a_table_does_not_name_are_pointed_at(
+    tmp_path: Path, clips: list[foreign.Clip], capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["turn it on", "close the door"]
+    rows = [f"{c.name}.wav,{t}" for c, t in zip(clips[:2], texts, strict=True)]
+    foreign.write(tmp_path / "t.csv", "\n".join(["file,text", *rows]))
+    foreign.write(tmp_path / "wavs" / f"{clips[3].name}.srt", "1\n00:00:00,000 --> 00:00:01,000\nwhat time is it\n")
+    assert [u.text for u in foreign.prepared(tmp_path, tmp_path / "out" / "a.jsonl")] == texts
+    assert f"wavs/{clips[3].name}.srt lies beside one of them" in capsys.readouterr().out
+    found = foreign.prepared(tmp_path, tmp_path / "out" / "b.jsonl", "--layout", "annotated")
+    assert [u.text for u in found] == ["what time is it"]
+
+
 def test_what_a_table_does_not_name_is_said(
     tmp_path: Path, clips: list[foreign.Clip], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,7 +309,7 @@ def test_what_a_table_does_not_name_is_said(
     foreign.prepared(tmp_path, tmp_path / "out" / "a.jsonl")
     out = capsys.readouterr().out
     assert f"1 audio files in it have no transcript there, first wavs/{clips[3].name}.wav" in out
-    assert "name --language" in out
+    assert "name --language" in out and "annotated" not in out
     foreign.prepared(tmp_path / "t.csv", tmp_path / "out" / "a.jsonl", "--language", "ru")
     assert "name --language" not in capsys.readouterr().out
 

@@ -24,6 +24,7 @@ from .nearby import PLAIN, TIMED
 
 # What lists recordings one by one, beside which there may be others.
 LISTED = ("tables", "keyed", "audiofolder", "librispeech", "an4", "aishell", "speech-commands", "lhotse")
+LOOKED_AT = 20  # recordings without a line of their own, beside which annotations are looked for
 MOST_INSIDE = 40  # folders of a folder that are looked into for sets
 CV_SPLITS = ("train.tsv", "dev.tsv", "test.tsv")
 
@@ -123,6 +124,12 @@ def _note_unused(source: ForeignSet, recordings: list[Recording]) -> None:
     unused = [f for f in source.audio if absolute(f) not in used]
     if unused:
         source.note(f"{len(unused)} audio files in it have no transcript there, first {source.inside(unused[0])}")
+    beside = (audio.with_suffix(ending) for audio in unused[:LOOKED_AT] for ending in TIMED)
+    if annotation := next(filter(is_file, beside), None):
+        source.note(
+            f"{source.inside(annotation)} lies beside one of them: to read such pairs too, run again with --layout "
+            "annotated and another --out (training takes several manifests)"
+        )
 
 
 def _note_several_texts(source: ForeignSet, recordings: list[Recording]) -> None:
