@@ -6,8 +6,8 @@ Starts `secateur serve` on a free loopback port, then that many clients, each se
 (speechocean762 test) with pauses of two seconds, in real time, a tenth of a second at a time; starts are spread over
 eight seconds. Delay of a final text: from when its last word was sent until it is there, the 0.6 s of silence that end
 an utterance included. `lost` counts streams that ended without all their audio acknowledged, or whose words differ in
-number from those of the same clips alone by more than half. Emission latency of a word: from its end in the recording
-(word times of the final text) until a text that holds it is there and no later one of the utterance takes it back.
+number from those of the same clips alone by more than half. Emission latency of a word, from its end in the recording
+(word times of the final text): until it is first shown, and until no later text changes it or a word before it.
 Memory is the server's (VmHWM: the most it ever had; VmRSS: at the end).
 """
 
@@ -98,21 +98,23 @@ async def stream(port: int, samples: np.ndarray[Any, Any], wait: float) -> dict[
     }  # fmt: skip
 
 
-def emission_latencies(shown: list[tuple[float, list[str]]], words: list[dict[str, Any]]) -> list[float]:
-    """Seconds from each word's end until it stands: of `shown`, when each text of an utterance came, the last is final.
+def emission_latencies(shown: list[tuple[float, list[str]]], words: list[dict[str, Any]]) -> list[tuple[float, float]]:
+    """Seconds from each word's end until it is first shown in its place, and until it stands.
 
-    A word stands from the first text on after which every one begins with the final text as far as that word.
+    `shown` is when each text of an utterance came, the last is final. A word stands from the first text on after which
+    every one begins with the final text as far as that word.
     """
     final = shown[-1][1]
     assert len(final) == len(words), (final, words)
     latencies = []
     for number, word in enumerate(words, 1):
+        first = next(when for when, text in shown if text[number - 1 : number] == final[number - 1 : number])
         since = shown[-1][0]
         for when, text in reversed(shown):
             if text[:number] != final[:number]:
                 break
             since = when
-        latencies.append(since - word["end"])
+        latencies.append((first - word["end"], since - word["end"]))
     return latencies
 
 
@@ -154,8 +156,10 @@ def measure(clips: list[Any], alone: list[str], streams: int, detector: str) -> 
         "streams": streams, "audio_s": round(audio, 1), "wall_s": round(wall, 1), "lost": lost,
         "delay_median_s": round(float(np.median(delays)), 2), "delay_95_s": round(float(np.percentile(delays, 95)), 2),
         "delay_max_s": round(float(delays.max()), 2), "words": len(latencies),
-        "emission_median_s": round(float(np.median(latencies)), 2),
-        "emission_95_s": round(float(np.percentile(latencies, 95)), 2),
+        **{
+            f"{name}_{what}_s": round(float(np.percentile(latencies[:, column], share)), 2)
+            for column, name in enumerate(("shown", "standing")) for what, share in (("median", 50), ("95", 95))
+        },
         "partials_a_stream": round(sum(one["partials"] for one in found) / streams, 1),
         "cpu_a_second_of_audio": round(used / audio, 3),
         "memory_MB": kept["VmRSS"], "memory_most_MB": kept["VmHWM"],
