@@ -10,6 +10,7 @@ callback, or a function that was handed down. Imports and the bodies of classes 
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
 import threading
 from collections import Counter
@@ -64,7 +65,8 @@ class Journey:
         self.files[code.co_filename] += 1
         while caller is not None and not caller.f_code.co_filename.startswith(str(SOURCE)):
             caller = caller.f_back
-        if caller is not None and caller.f_code.co_filename != code.co_filename:
+        read = code.co_flags & inspect.CO_GENERATOR  # its values are read: no call back
+        if caller is not None and caller.f_code.co_filename != code.co_filename and not read:
             self.climbs[caller.f_code.co_filename, code.co_filename] += 1
 
 

@@ -138,7 +138,7 @@ def _adapted(settings: AdaptSettings, device: str) -> Json | None:
                 data, files = demo_data(settings.longest, device)
             agreed(None)
     chosen(settings.conditions)  # names, before anything is read
-    plan = plan_job(settings, data, files or (), device)
+    plan = plan_job(settings, settings.work(), data, files or (), device)
     check_conditions(settings, plan)
     if settings.check:
         return plan.summary() if first else None

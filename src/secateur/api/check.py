@@ -60,19 +60,20 @@ class Plan:
         }  # fmt: skip
 
 
-def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequence[Path] = (), device: str = "") -> Plan:
-    """Check a training job in the order of cost, and load what it needs; `data` are sets that are ready (`files`).
+def plan_job(
+    settings: DataSettings, work: Work, data: JobData | None = None, files: Sequence[Path] = (), device: str = ""
+) -> Plan:
+    """Check a job, which does `work`, in the order of cost, and load what it needs; `data` are ready sets (of `files`).
 
     Raises:
         SecateurError: anything that would stop the job later.
     """
-    work = settings.work()
     if data is None and not settings.train:
         raise SecateurError("--train is missing: name a manifest (`secateur data prepare` makes one)")
     if work.prune is not None:
         check_prune(work.prune, work.one_shot)
     if data is None:
-        check_effect(settings)
+        check_effect(settings, work)
         if not settings.same_speakers:
             check_sets(settings)
     named = [*settings.train, *settings.dev, *settings.test, *settings.rehearsal, *settings.rehearsal_dev]
@@ -97,7 +98,7 @@ def plan_job(settings: DataSettings, data: JobData | None = None, files: Sequenc
         teacher = load_model(work.teacher)[0]
     sounds = [path for path in (*settings.noise, *settings.nonspeech) if path.is_file()]
     check_unread(settings, model.config)
-    check_taught(settings, teacher is not None, len(data.rehearsal) > 0)
+    check_taught(settings, work, teacher is not None, len(data.rehearsal) > 0)
     plan = Plan(model, text, data, [*files, *sounds], new, teacher)
     plan.clips = {"train": len(data.training), "rehearsal": len(data.rehearsal), "dev": len(data.dev)}
     plan.clips |= {name: len(clips) for name, clips in data.tests.items()}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import SecateurError
 from ..base.options import changed_fields
 from ..data.summary import casing
-from .data import DataSettings
+from .data import DataSettings, Work
 
 if TYPE_CHECKING:
     from ..prune.settings import PruneSettings
@@ -57,7 +57,7 @@ WHILE_TRAINING = frozenset({"prune.begin", "prune.end", "prune.every", "prune.sc
 SETS = (*TRAINED_ON, "dev", "test", "rehearsal_dev")
 
 
-def check_effect(settings: DataSettings) -> None:
+def check_effect(settings: DataSettings, work: Work) -> None:
     """Refuse settings that were changed and have no effect, since another is off or a set is not given.
 
     Studies are not checked: what their arms share may be for some of them.
@@ -65,7 +65,7 @@ def check_effect(settings: DataSettings) -> None:
     Raises:
         SecateurError: the first such setting, and what it goes with.
     """
-    check_idle(settings)
+    check_idle(settings, work)
     for name in ("training", "prune"):
         for setting, needed in without_effect(getattr(settings, name, None), name):
             raise SecateurError(f"{setting} has no effect without {needed}: set both, or neither")
@@ -105,13 +105,12 @@ def without_effect(settings: object, where: str) -> Iterator[tuple[str, str]]:
         yield from without_effect(value, f"{where}.{one.name}")
 
 
-def check_idle(settings: DataSettings) -> None:
+def check_idle(settings: DataSettings, work: Work) -> None:
     """Refuse settings of what this job does not do: training where it only cuts, streaming where it does not stream.
 
     Raises:
         SecateurError: the first such setting, and why.
     """
-    work = settings.work()
     idle = {
         "training": "" if work.training else "nothing is trained (--one-shot, --by error)",
         "prune": "" if work.prune else "what goes is chosen by its error (--by error)",
@@ -146,13 +145,12 @@ def check_unread(settings: DataSettings, config: Any) -> None:
                 raise SecateurError(f"{path} has no effect on a model of the family '{config.family}': leave it out")
 
 
-def check_taught(settings: DataSettings, taught: bool, rehearses: bool) -> None:
+def check_taught(settings: DataSettings, work: Work, taught: bool, rehearses: bool) -> None:
     """Refuse a teacher that would teach nothing, and distillation without a teacher (`taught`: there is one).
 
     Raises:
         SecateurError: what is missing.
     """
-    work = settings.work()
     if work.training is None:
         return
     training = work.training.resolved(pretrained=True, teacher=bool(work.teacher))

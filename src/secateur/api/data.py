@@ -73,7 +73,3 @@ class DataSettings(Settings):
     check: bool = option(
         False, "Validate everything, show what would be removed and what it would cost, write nothing."
     )
-
-    def work(self) -> Work:
-        """What is trained, removed and exported."""
-        return Work()

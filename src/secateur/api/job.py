@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from ..base.errors import SecateurError
 from ..base.files import Json
-from ..base.option_fields import as_table, changed_in, default_of
+from ..base.option_fields import UnknownKeyError, as_table, changed_in, default_of
 from ..base.options import from_dict
 from ..base.outputs import check_outputs
 from ..base.plugins import plugins_blamed
@@ -67,10 +66,8 @@ def settings_of(cls: type[S], name: str, inputs: Sequence[object], options: Mapp
         raise SecateurError(f"{name}: takes {len(named)} values without a name, found {len(inputs)}{hint}")
     values |= {f.name: given for f, given in zip(named, inputs, strict=False)}
     wholes: dict[str, Any] = {}  # parts that were given as settings objects, which hold defaults, too
-    for key, value in sorted(
-        options.items(), key=lambda pair: pair[0].replace(".", "__").count("__")
-    ):  # parts before their settings
-        *parts, last = key.replace(".", "__").split("__")
+    split = [(key, key.replace(".", "__").split("__"), value) for key, value in options.items()]
+    for key, (*parts, last), value in sorted(split, key=lambda one: len(one[1])):  # parts before their settings
         table, path = values, ""
         for part in parts:
             inner, path = table.get(part, {}), f"{path}{part}."
@@ -85,11 +82,10 @@ def settings_of(cls: type[S], name: str, inputs: Sequence[object], options: Mapp
         table[last] = value
     try:
         return from_dict(cls, values, name)
-    except SecateurError as problem:
-        nearest = re.search(r"unknown key .* \(did you mean '(\w+\.[\w.]+)'", str(problem))
-        if nearest is None:
+    except UnknownKeyError as problem:
+        if "." not in problem.meant:
             raise
-        raise SecateurError(f"{problem}, in a call {nearest[1].replace('.', '__')}=...") from problem
+        raise SecateurError(f"{problem}, in a call {problem.meant.replace('.', '__')}=...") from problem
 
 
 def _signature(cls: type) -> inspect.Signature:

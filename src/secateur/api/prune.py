@@ -59,7 +59,7 @@ def prune(settings: PruneJobSettings) -> Json | None:
 
     if (settings.out / "config.json").exists() and not unfinished(settings.out) and not settings.check:
         raise SecateurError(f"{settings.out}: a model is here; name another --out, or delete it")
-    plan = plan_job(settings)
+    plan = plan_job(settings, settings.work())
     if settings.check:
         return plan.summary()
     record = begin("prune", settings, plan.files, settings.model, settings.out)

@@ -30,6 +30,7 @@ class TrainingJobSettings(DataSettings):
     new: NewModel = option(NewModel(), "Say what is built when there is no model to start from.")
 
     def work(self) -> Work:
+        """What is trained, removed and exported."""
         new = self.new if self.new.preset else None
         return Work(self.training, teacher=self.teacher, window=self.window if self.stream else 0, new=new)
 
@@ -66,7 +67,7 @@ def run_one_arm(settings: TrainingJobSettings, job_name: str, arm: str, prune: P
             remove_state(settings.out)
             complete(settings.out)
             raise SecateurError(f"{settings.out}: a finished run is here; name another --out, or delete it")
-        plan = plan_job(settings, device=str(device))
+        plan = plan_job(settings, settings.work(), device=str(device))
         if settings.check:
             return plan.summary() if rank() == 0 else None
         record = None

@@ -62,6 +62,14 @@ class Option(typing.NamedTuple):
     hint: Any
 
 
+class UnknownKeyError(SecateurError):
+    """A key that a settings class does not have; `meant` is the path of the only setting of its parts called so."""
+
+    def __init__(self, message: str, meant: str = "") -> None:
+        super().__init__(message)
+        self.meant = meant
+
+
 def default_of(one: dataclasses.Field[Any]) -> Any:
     """A field's default; `MISSING` where it must be given."""
     return one.default_factory() if one.default_factory is not MISSING else one.default
@@ -83,7 +91,7 @@ def in_parts(cls: type, values: Mapping[str, object], where: str) -> dict[str, A
             sorted_in[name] = {**inner, key: sorted_in.pop(key)}
     for key in sorted_in:
         if key not in fields:
-            raise SecateurError(f"{where}: {unknown_key(cls, key)}")
+            raise _unknown_key(cls, key, where)
     return sorted_in
 
 
@@ -117,13 +125,14 @@ def changed_in(settings: Any) -> set[str]:
     return {one.name for one in dataclasses.fields(settings) if getattr(settings, one.name) != default_of(one)}
 
 
-def unknown_key(cls: type, key: str) -> str:
-    """The line for a key that `cls` does not have: its new name, the part that has it, or the nearest one."""
+def _unknown_key(cls: type, key: str, where: str) -> UnknownKeyError:
+    """The error for a key that `cls` does not have: its new name, the part that has it, or the nearest one."""
     if new := renamed(cls, key):
-        return f"'{key}' is called '{new}' now"
+        return UnknownKeyError(f"{where}: '{key}' is called '{new}' now")
     ends = [path for path, names in _spellings(cls) if any(name.rsplit(".", 1)[-1] == key for name in names)]
     known = [*fields_of(cls), *(name for one in fields_of(cls).values() for name in flat_names(cls, one))]
-    return f"unknown key '{key}'{either(ends) or nearest(key, known)}"
+    hint = either(ends) or nearest(key, known)
+    return UnknownKeyError(f"{where}: unknown key '{key}'{hint}", ends[0] if len(ends) == 1 else "")
 
 
 def renamed(cls: type, old: str) -> str:

@@ -48,12 +48,14 @@ def times_in(text: str) -> str:
 WORDS = re.compile(r"^(?:channel|chan|ch|kanal|canale?|voie|side|track|#)[\s_.:#-]*(?=\w)", re.IGNORECASE)
 NAMED = {
     word: number
-    for number, words in enumerate((
-        ("left", "l", "links", "gauche", "izquierda", "izq", "sinistra", "esquerda", "左", "左声道"),
-        ("right", "r", "rechts", "droite", "derecha", "der", "destra", "direita", "右", "右声道"),
-    ))
+    for number, words in enumerate(
+        (
+            ("left", "l", "links", "gauche", "izquierda", "izq", "sinistra", "esquerda", "左", "左声道"),
+            ("right", "r", "rechts", "droite", "derecha", "der", "destra", "direita", "右", "右声道"),
+        )
+    )
     for word in words
-} | {letter: number for number, letter in enumerate("abcdefgh")}  # fmt: skip
+} | {letter: number for number, letter in enumerate("abcdefgh")}
 EVERY = frozenset({"", "*", "all", "both", "mix", "mixed", "mono", "none", "null", "stereo"})
 
 

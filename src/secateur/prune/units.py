@@ -1,5 +1,5 @@
-"""Removing whole units: what all methods that do so share (groups, budget, masks while training, surgery at the end),
-and gradual pruning.
+"""Removing whole units: what all methods that do so share (groups, budget, masks while training, surgery at the
+end), and gradual pruning.
 """
 
 from __future__ import annotations

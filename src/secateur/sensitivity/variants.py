@@ -1,4 +1,6 @@
-"""Variants of a model, each with one site ablated by some amount, as plain data that any worker can apply."""
+"""Variants of a model, each with one site ablated by some amount, as plain data that any worker can apply; and the
+sites of merged frames.
+"""
 
 from __future__ import annotations
 

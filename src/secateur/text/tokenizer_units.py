@@ -1,4 +1,4 @@
-"""The vocabulary of a CTC model that writes with a tokenizer (SentencePiece as `tokenizers` reads it)."""
+"""Vocabularies of CTC models from elsewhere: tokens of a vocab.json, or a tokenizer that writes (SentencePiece)."""
 
 from __future__ import annotations
 

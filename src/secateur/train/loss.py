@@ -1,4 +1,6 @@
-"""Losses as pure functions of logits, labels and weights."""
+"""The protocol of losses, one `Objective` a model family; and losses as pure functions of logits, labels and
+weights.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inputs and outputs of a training run."""
+"""The inputs and outputs of a training run, and its callbacks, by which pruning takes part in training."""
 
 from __future__ import annotations
 

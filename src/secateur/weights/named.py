@@ -1,4 +1,4 @@
-"""What a path is that was named as a model and is none; no torch here, nothing is loaded."""
+"""What a path is that was named as a model and is none; the published models by name. No torch here."""
 
 from __future__ import annotations
 
