@@ -25,15 +25,15 @@ import numpy as np
 import torch
 from recorded import how
 
+from secateur.allocation.latency import SECONDS, TOKENS, TimedExport
 from secateur.allocation.plan import PLAN, planned
-from secateur.allocation.timing import SECONDS, TOKENS, TimedExport
 from secateur.base.errors import SecateurError
 from secateur.base.files import read_json, write_json
 from secateur.data.bank import AudioBank
 from secateur.data.job import JobData
 from secateur.data.manifest import read_manifest
 from secateur.evaluate.table import pipe_table
-from secateur.features.extractor import extractor
+from secateur.features.front_end import extractor
 from secateur.prune.budget import by_amounts
 from secateur.prune.importance import CRITERIA
 from secateur.prune.initial_model import InitialModel

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from recorded import how
 
-from secateur.allocation.timing import TimedExport
+from secateur.allocation.latency import TimedExport
 from secateur.base.files import write_json, write_text
 from secateur.base.progress import say
 from secateur.export.onnx import export_onnx

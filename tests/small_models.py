@@ -11,8 +11,8 @@ import torch
 from secateur.families.whisper.config import AttentionWidths, DecoderWidths, EncoderWidths, WhisperConfig
 from secateur.families.whisper.model import Whisper
 from secateur.features.front_end import FrontEnd
+from secateur.models.device_session import TorchSession
 from secateur.models.groups import Group
-from secateur.models.torch_session import TorchSession
 from secateur.runtime.onnx_session import OnnxSession
 from secateur.text.tokenizer import Tokenizer
 from secateur.text.tokens import Tokens

@@ -23,8 +23,7 @@ from secateur.base.plugins import PluginError, plugins_blamed  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest  # noqa: E402
 from secateur.export.job import export_checked  # noqa: E402
-from secateur.features.extractor import extractor  # noqa: E402
-from secateur.features.front_end import extract, front_end  # noqa: E402
+from secateur.features.front_end import extract, extractor, front_end  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.models.family import families  # noqa: E402
 from secateur.models.groups import Group, Place  # noqa: E402

@@ -46,7 +46,7 @@ PAGE_WORDS = """
 """.split()  # noqa: SIM905
 # Files whose sentences are not for the terminal: of both languages, of programs, or others' that are recognised.
 NOT_SHOWN = (
-    "assistant/", "server/", "base/memory.py", "text/english_numbers.py",
+    "assistant/", "server/", "text/english_numbers.py",
     "evaluate/conditions.py", "keras/causes.py", "weights/wheels.py",
 )  # fmt: skip
 CODE = frozenset("split splitlines compile sub fullmatch findall finditer".split())  # noqa: SIM905  methods of words

@@ -23,13 +23,13 @@ from secateur.base.files import write_json
 from secateur.data.manifest import Utterance, read_manifest
 from secateur.decode.loops import cut_loops
 from secateur.decode.options import DecodingOptions
+from secateur.decode.segments import Transcript
 from secateur.evaluate.compare import compare_results
 from secateur.evaluate.decoded import PLAIN, decoded
 from secateur.evaluate.result import Result
 from secateur.evaluate.run import evaluate
 from secateur.models.checkpoint import load_checkpoint
 from secateur.models.family import family_of
-from secateur.runtime.transcript import Transcript
 from secateur.sensitivity.by_error import without
 from secateur.sensitivity.variants import Variant
 from secateur.weights.fetch import load_model

@@ -16,9 +16,8 @@ from small_ctc import small_ctc  # noqa: E402
 from small_models import small_whisper  # noqa: E402
 
 from secateur.allocation import latency  # noqa: E402
-from secateur.allocation.latency import latency_model, macs_by_part, non_negative  # noqa: E402
+from secateur.allocation.latency import TimedExport, latency_model, macs_by_part, non_negative, side_by_side  # noqa: E402  # noqa: E402
 from secateur.allocation.plan import corrected, planned  # noqa: E402
-from secateur.allocation.timing import TimedExport, side_by_side  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.job import JobData  # noqa: E402

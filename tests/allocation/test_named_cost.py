@@ -15,8 +15,8 @@ pytest.importorskip("kaldialign")
 from small_models import small_whisper  # noqa: E402
 
 from secateur.allocation import latency, named_cost  # noqa: E402
+from secateur.allocation.latency import SECONDS, TOKENS, TimedExport  # noqa: E402
 from secateur.allocation.named_cost import CLIPS, NamedModel, planned_cost, variants  # noqa: E402
-from secateur.allocation.timing import SECONDS, TOKENS, TimedExport  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.base.files import read_json  # noqa: E402
 from secateur.data.job import JobData  # noqa: E402
@@ -27,8 +27,7 @@ from secateur.families.whisper.model import Whisper  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.models.family import family_of  # noqa: E402
 from secateur.prune.initial_model import InitialModel, make_initial_model  # noqa: E402
-from secateur.prune.settings import PruneSettings  # noqa: E402
-from secateur.prune.target import parse_target  # noqa: E402
+from secateur.prune.settings import PruneSettings, parse_target  # noqa: E402
 from secateur.runtime.contents import read_contents  # noqa: E402
 from secateur.study.oneshot import prune_without_training  # noqa: E402
 from secateur.text.tokenizer import Tokenizer  # noqa: E402

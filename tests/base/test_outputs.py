@@ -19,9 +19,8 @@ import soundfile
 from secateur.api.job import settings_of
 from secateur.api.transcribe import TranscribeSettings
 from secateur.base.errors import SecateurError
-from secateur.base.option_fields import hints_of, part_of
+from secateur.base.option_fields import check_outputs, hints_of, part_of
 from secateur.base.options import Settings, option
-from secateur.base.outputs import check_outputs
 from secateur.cli import COMMANDS, main
 from secateur.data.encoding import read_text
 from secateur.data.manifest import read_manifest

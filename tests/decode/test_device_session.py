@@ -18,8 +18,7 @@ from secateur.data.manifest import Utterance, read_manifest, write_manifest  # n
 from secateur.decode.options import DecodingOptions  # noqa: E402
 from secateur.decode.session import DeviceDecoder  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
-from secateur.models.device_session import DeviceSession  # noqa: E402
-from secateur.models.torch_session import TorchSession  # noqa: E402
+from secateur.models.device_session import DeviceSession, TorchSession  # noqa: E402
 from secateur.runtime.bulk import run as job  # noqa: E402
 from secateur.runtime.bulk.run import BulkSettings, transcribe_all  # noqa: E402
 from secateur.runtime.bulk.worker import PieceWorker, Readers, ReadPlan, TranscribeSpec, parts_of, read  # noqa: E402  # noqa: E402

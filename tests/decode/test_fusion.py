@@ -25,7 +25,7 @@ from secateur.families.seq2seq.task import recogniser_of  # noqa: E402
 from secateur.lm.estimate import train_ngram  # noqa: E402
 from secateur.lm.ngram import END  # noqa: E402
 from secateur.lm.tables import write_ngram  # noqa: E402
-from secateur.models.torch_session import TorchSession  # noqa: E402
+from secateur.models.device_session import TorchSession  # noqa: E402
 
 TEXTS = [
     "the cat sat on a mat",

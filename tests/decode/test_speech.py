@@ -19,7 +19,7 @@ from secateur.decode.options import DecodingOptions  # noqa: E402
 from secateur.decode.prompt import detect, likeliest  # noqa: E402
 from secateur.decode.windows import decode_long, vote  # noqa: E402
 from secateur.features.whisper import log_mel  # noqa: E402
-from secateur.models.torch_session import TorchSession  # noqa: E402
+from secateur.models.device_session import TorchSession  # noqa: E402
 from secateur.text.tokenizer import Tokenizer  # noqa: E402
 from secateur.weights.transformers_layout import read_transformers  # noqa: E402
 

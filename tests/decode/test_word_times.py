@@ -43,7 +43,7 @@ def test_characters_are_the_words_where_nobody_writes_spaces() -> None:
 def test_both_sessions_look_at_the_same_places(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     from secateur.export.onnx import export_onnx
-    from secateur.models.torch_session import TorchSession
+    from secateur.models.device_session import TorchSession
 
     model, tokenizer = small_whisper()
     mel, frames, tokens = inputs(model)

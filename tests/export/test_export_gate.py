@@ -173,7 +173,7 @@ def test_the_program_itself_says_what_we_say(
     module: str, script: str, tiny_en_model: Any, speech: Path, tmp_path: Path
 ) -> None:
     from secateur.decode.options import DecodingOptions
-    from secateur.models.torch_session import TorchSession
+    from secateur.models.device_session import TorchSession
     from secateur.runtime.token_recogniser import WhisperRecogniser
     from secateur.text.normalise import normaliser
 

@@ -15,10 +15,10 @@ from small_models import inputs, small_whisper  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.export import job, onnx, room, spool  # noqa: E402
+from secateur.export.exporter import Source  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.export.parity import parity, source_steps  # noqa: E402
 from secateur.export.precision import PRECISIONS  # noqa: E402
-from secateur.export.source import Source  # noqa: E402
 from secateur.families.whisper.read_onnx import read_back  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 from secateur.runtime.contents import read_contents  # noqa: E402

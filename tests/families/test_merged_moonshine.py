@@ -17,7 +17,7 @@ from secateur.families.moonshine.config import uniform
 from secateur.families.moonshine.cost import count_parameters, macs_by_part
 from secateur.families.moonshine.model import Moonshine
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint
-from secateur.models.torch_session import TorchSession
+from secateur.models.device_session import TorchSession
 from secateur.prune.inputs import with_merged_frames
 from secateur.prune.shrink import mask, shrink
 from secateur.runtime.onnx_session import OnnxSession

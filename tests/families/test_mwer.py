@@ -16,7 +16,7 @@ from secateur.decode.rules import Rules  # noqa: E402
 from secateur.decode.search import beam_search  # noqa: E402
 from secateur.evaluate.error_rate import compare_texts  # noqa: E402
 from secateur.families.seq2seq.mwer import MwerTarget, clips_of, expected_errors, mwer_loss, nbest  # noqa: E402  # noqa: E402
-from secateur.models.torch_session import TorchSession  # noqa: E402
+from secateur.models.device_session import TorchSession  # noqa: E402
 from secateur.prune.shrink import shrink  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 

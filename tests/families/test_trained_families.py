@@ -18,7 +18,7 @@ from small_parakeet import parakeet_folder  # noqa: E402
 from secateur.audio.read import read_audio  # noqa: E402
 from secateur.data.manifest import read_manifest  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
-from secateur.features.extractor import extractor  # noqa: E402
+from secateur.features.front_end import extractor  # noqa: E402
 from secateur.prune.shrink import mask, shrink  # noqa: E402
 from secateur.weights.fetch import read_foreign  # noqa: E402
 

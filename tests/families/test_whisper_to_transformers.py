@@ -19,7 +19,7 @@ from secateur.decode.clips import decode_clips  # noqa: E402
 from secateur.decode.options import DecodingOptions  # noqa: E402
 from secateur.families.whisper.write_transformers import check_uniform, write_transformers  # noqa: E402
 from secateur.features.whisper import log_mel  # noqa: E402
-from secateur.models.torch_session import TorchSession  # noqa: E402
+from secateur.models.device_session import TorchSession  # noqa: E402
 from secateur.weights.transformers_layout import read_transformers  # noqa: E402
 
 

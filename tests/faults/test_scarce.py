@@ -19,12 +19,12 @@ from small_models import small_whisper  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.base.files import read_json, write_json  # noqa: E402
-from secateur.base.memory import in_halves, out_of_memory  # noqa: E402
+from secateur.base.progress import in_halves, out_of_memory  # noqa: E402
 from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.decode.options import DecodingOptions  # noqa: E402
 from secateur.families.ctc.task import log_probs_bank  # noqa: E402
 from secateur.families.seq2seq.greedy import transcribe_bank  # noqa: E402
-from secateur.models.torch_session import TorchSession  # noqa: E402
+from secateur.models.device_session import TorchSession  # noqa: E402
 from secateur.runtime.token_recogniser import WhisperRecogniser  # noqa: E402
 
 

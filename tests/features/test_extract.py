@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
-from secateur.features.extractor import extractor  # noqa: E402
+from secateur.features.front_end import extractor  # noqa: E402
 from secateur.features.whisper_torch import LogMel  # noqa: E402
 
 KINDS = [

@@ -16,12 +16,7 @@ from secateur.audio.resample_torch import resample_rows  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.base.options import from_dict, to_dict  # noqa: E402
 from secateur.data.manifest import read_manifest  # noqa: E402
-from secateur.features.extractor import extractor  # noqa: E402
-from secateur.features.front_end import (  # noqa: E402
-    FrontEnd,
-    extract,
-    front_end,
-)
+from secateur.features.front_end import FrontEnd, extract, extractor, front_end  # noqa: E402
 from secateur.features.rates import resampled, spaced  # noqa: E402
 from secateur.features.specaugment import SpecAugmentOptions, fitted  # noqa: E402
 

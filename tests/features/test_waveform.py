@@ -8,8 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from secateur.base.errors import SecateurError  # noqa: E402
-from secateur.features.extractor import extractor  # noqa: E402
-from secateur.features.front_end import extract, front_end  # noqa: E402
+from secateur.features.front_end import extract, extractor, front_end  # noqa: E402
 from secateur.features.rates import resampled, spaced  # noqa: E402
 from secateur.features.specaugment import SpecAugmentOptions, fitted, spec_augment  # noqa: E402
 

@@ -15,8 +15,7 @@ from secateur.prune.allocate import hull, measured_curves, scored_curves, search
 from secateur.prune.budget import by_amounts
 from secateur.prune.method import check_settings
 from secateur.prune.sensitivity_map import Effect, Measured, SensitivityMap
-from secateur.prune.settings import PruneSettings
-from secateur.prune.target import Target, parse_target
+from secateur.prune.settings import PruneSettings, Target, parse_target
 from secateur.prune.units import COSTS
 
 

@@ -18,8 +18,8 @@ from secateur.families.seq2seq.layers import SimilarFrameMerge
 from secateur.families.whisper.cost import count_macs, count_parameters
 from secateur.families.whisper.model import Whisper
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint
+from secateur.models.device_session import TorchSession
 from secateur.models.frame_merging import parse_merges, spread
-from secateur.models.torch_session import TorchSession
 from secateur.prune.inputs import with_merged_frames
 from secateur.prune.shrink import mask, shrink
 from secateur.runtime.onnx_session import OnnxSession

@@ -14,8 +14,7 @@ from soft_runs import run_soft
 from secateur.base.errors import SecateurError
 from secateur.families.ctc.config import CtcConfig, RecurrentWidths
 from secateur.families.ctc.model import CtcModel
-from secateur.features.extractor import extractor
-from secateur.features.front_end import front_end
+from secateur.features.front_end import extractor, front_end
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint
 from secateur.prune.inputs import at_frame_shift, at_sample_rate, cut_inputs, with_deltas
 from secateur.prune.method import make_method

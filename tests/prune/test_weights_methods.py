@@ -27,11 +27,10 @@ from train_small import (  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.features.whisper_torch import LogMel  # noqa: E402
-from secateur.prune.counts import matrices, matrix_weights, nonzero_weights  # noqa: E402
 from secateur.prune.method import check_settings, make_method  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 from secateur.prune.weights.scores import WEIGHT_CRITERIA, WeightEvidence  # noqa: E402
-from secateur.prune.weights.threshold import as_rows  # noqa: E402
+from secateur.prune.weights.threshold import as_rows, matrices, matrix_weights, nonzero_weights  # noqa: E402
 from secateur.train.run import Callback  # noqa: E402
 
 SPARSE = PruneSettings(method="sparse", remove=0.4, criterion="magnitude", begin=0.1, end=0.5, every=3)

@@ -15,9 +15,8 @@ from secateur.audio.read import read_audio
 from secateur.data.demo import BUNDLED
 from secateur.data.manifest import read_manifest
 from secateur.decode.options import DecodingOptions
-from secateur.decode.segments import Segment
+from secateur.decode.segments import Segment, Transcript
 from secateur.runtime.sides import Remarks
-from secateur.runtime.transcript import Transcript
 
 RATE = 16000
 HEARD = Transcript("hello", "en", (Segment(0.0, 1.0, "hello", -0.2, 0.0, (1,)),), 1.0)

@@ -12,10 +12,9 @@ from speech_clips import clips
 
 from secateur.base.locale import columns
 from secateur.decode.options import DecodingOptions
-from secateur.decode.segments import Segment, Word
+from secateur.decode.segments import Segment, Transcript, Word
 from secateur.runtime.recogniser import Recogniser
 from secateur.runtime.subtitles import Cue, SubtitleSettings, as_srt, as_vtt, cues, segmented
-from secateur.runtime.transcript import Transcript
 
 ENGLISH = (
     "When the train stopped, nobody got off. A man in a grey coat, who had slept since Hamburg, opened one eye and "

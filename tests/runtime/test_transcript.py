@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 from secateur.base.options import from_dict
-from secateur.decode.segments import Segment
+from secateur.decode.segments import Segment, Transcript, as_json, as_txt, clock
 from secateur.runtime.subtitles import as_srt, as_vtt
-from secateur.runtime.transcript import Transcript, as_json, as_txt, clock
 
 TRANSCRIPT = Transcript(
     text="Good morning. 1 < 2 --> true",

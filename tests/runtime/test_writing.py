@@ -15,8 +15,7 @@ pytest.importorskip("wetext")
 
 import secateur
 from secateur.data.manifest import read_manifest
-from secateur.decode.segments import Segment, Word
-from secateur.runtime.transcript import Transcript
+from secateur.decode.segments import Segment, Transcript, Word
 from secateur.runtime.writing import WritingSettings, pauses, rewriter
 from secateur.text.word_model import learn_words
 

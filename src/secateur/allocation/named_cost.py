@@ -30,14 +30,12 @@ from ..prune.budget import Keep
 from ..prune.initial_model import InitialModel
 from ..prune.measured_cuts import with_measured_cuts
 from ..prune.ranking import training_batches
-from ..prune.settings import PruneSettings
-from ..prune.target import COST, parse_target
+from ..prune.settings import COST, PruneSettings, parse_target
 from ..train import distributed
 from ..train.settings import TrainSettings
 from ..weights.fetch import fetch, load_model
-from .latency import LatencyModel, latency_model
+from .latency import LatencyModel, TimedExport, latency_model, side_by_side
 from .plan import ATTEMPTS, PLAN, TOLERANCE, UnitPlanner, planner_of, stored_plan
-from .timing import TimedExport, side_by_side
 
 CLIPS = {"short": (4.0, 14), "long": (12.0, 40)}  # seconds, tokens: a command, and a sentence of an audio book
 EXPORT = "export.json"

@@ -17,19 +17,17 @@ from ..models.family import TextCodec
 from ..models.groups import Group
 from ..models.network import Network
 from ..prune.allocate import Curve, measured_curves, scored_curves, search, shares, uniform
-from ..prune.arrays import Array
 from ..prune.budget import Cost, Keep, by_budget, kept_after, removals
 from ..prune.importance import CRITERIA, Evidence
 from ..prune.initial_model import InitialModel
+from ..prune.places import Array
 from ..prune.ranking import gather_evidence
 from ..prune.sensitivity_map import read_map
-from ..prune.settings import PruneSettings
+from ..prune.settings import WER, PruneSettings, Target, parse_target
 from ..prune.shrink import shrink
-from ..prune.target import WER, Target, parse_target
 from ..prune.units import COSTS
 from ..train import distributed
-from .latency import latency_model
-from .timing import TimedExport, side_by_side
+from .latency import TimedExport, latency_model, side_by_side
 
 TOLERANCE = 0.03  # of the target: close enough
 ATTEMPTS = 5

@@ -148,7 +148,7 @@ def check_prune(prune: PruneSettings, one_shot: bool = False) -> None:
 
     require("torch", "train")
     from ..prune.method import check_settings
-    from ..prune.target import names_model, parse_target
+    from ..prune.settings import names_model, parse_target
 
     check_settings(prune)
     if prune.map:

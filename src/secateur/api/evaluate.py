@@ -137,7 +137,7 @@ def result_of(options: EvaluateSettings) -> Result:
         say(f"{named}: a run folder; evaluating {options.model}")
         named = options.model
     if options.metric == "per":
-        from ..study.phone_errors import in_phones
+        from ..study.pinyin_head import in_phones
         from ..text.units import read_units
 
         phones: Any = read_units(Path(options.model) / "units.json")
@@ -294,7 +294,7 @@ def _with_recogniser(recogniser: Recogniser, options: EvaluateSettings, settings
     weighed = options.how()
     settings = settings | decoding(options)
     if options.metric == "per":
-        from ..study.phone_errors import phones_of, sounds
+        from ..study.pinyin_head import phones_of, sounds
 
         phones = phones_of(recogniser)
     if options.tune_on is not None and _tunes_lm(options):

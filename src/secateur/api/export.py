@@ -97,9 +97,9 @@ def export(settings: ExportSettings) -> Json:
     from ..base.extras import require
 
     require("torch", "train")
+    from ..export.exporter import Source
     from ..export.job import ErrorRateGate, export_checked, formats_of, storage_of, write_format
     from ..export.room import check_room
-    from ..export.source import Source
     from ..export.tolerances import tolerances
     from ..models.family import read_config
     from ..weights.fetch import fetch

@@ -10,9 +10,8 @@ from typing import Any, Generic, TypeVar
 
 from ..base.errors import SecateurError
 from ..base.files import Json
-from ..base.option_fields import UnknownKeyError, as_table, changed_in, default_of
+from ..base.option_fields import UnknownKeyError, as_table, changed_in, check_outputs, default_of
 from ..base.options import from_dict
-from ..base.outputs import check_outputs
 from ..base.plugins import plugins_blamed
 
 S = TypeVar("S")

@@ -16,8 +16,8 @@ from ..base.files import Json, write_text
 from ..base.options import Settings, changed_fields, option, to_dict
 from ..base.progress import say, track
 from ..decode.options import DecodingOptions
+from ..decode.segments import Format, names_manifest, one_file
 from ..runtime.subtitles import TIMED, SubtitleSettings
-from ..runtime.transcript import Format, names_manifest, one_file
 from ..runtime.writing import Rewrite, WritingSettings, rewriter
 from .job import job
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ..decode.segments import Transcript
     from ..runtime.recogniser import Recogniser
-    from ..runtime.transcript import Transcript
 
     Waiting = tuple[str, str, NDArray[np.float32]]  # an input, its channel, the samples
 

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError
 from ..base.progress import say
 from .arrays import LOUDEST, OVER, Channel, Mixer, one_of
-from .cache import LruCache, state_of
 from .decoders.open import open_part
 from .decoders.sound import Sound
 from .files.layout import Layout, layout
-from .files.source import Opened, Source, opened
+from .files.source import LruCache, Opened, Source, opened, state_of
 
 __all__ = ["MAX_SECONDS", "AudioInfo", "Channel", "Source", "audio_info", "read_audio", "read_channels"]
 

@@ -42,7 +42,7 @@ def option(
     reached, `above` and `below` may not; of a tuple they bound every value. `choices` names registries, imported when
     needed ("module:attribute", a space between), where a `Literal` cannot list the values. `advanced` options come last
     in `--help`. Those of a `flat` part need no prefix, unless another has the same name. `was` lists earlier names.
-    `goes_with` names the field of the class without which this one does nothing. `writes`: see `base.outputs`.
+    `goes_with` names the field of the class without which this one does nothing. `writes`: see `check_outputs`.
     """
     about = {
         "help": help, "unit": unit, "least": least, "most": most, "above": above, "below": below, "choices": choices,

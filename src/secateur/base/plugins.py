@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any, Generic, TypeVar, cast
 
 from .errors import SecateurError, nearest
-from .memory import out_of_memory
+from .progress import out_of_memory
 
 T = TypeVar("T")
 GROUPS = {

@@ -1,4 +1,4 @@
-"""Long work: its progress, and its end at the next step once nobody waits for it any more.
+"""Long work: its progress, its end at the next step once nobody waits for it any more, and memory that runs out.
 
 Bars where rich is installed and standard error is a terminal, plain lines otherwise. Of several processes that
 `torchrun` started, only the first (RANK 0) shows anything.
@@ -7,14 +7,17 @@ Bars where rich is installed and standard error is a terminal, plain lines other
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import os
+import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextvars import ContextVar
 from typing import TypeVar
 
+from .errors import SecateurError
 from .locale import translated
 
 T = TypeVar("T")
@@ -100,3 +103,49 @@ def check_cancelled() -> None:
     cancelled = _CANCELLED.get()
     if cancelled is not None and cancelled():
         raise CancelledWorkError
+
+
+# torch on a CPU, onnxruntime, cuBLAS and cuDNN have no exception type of their own for it.
+_EXHAUSTED = re.compile(
+    "can't allocate memory|not enough memory|failed to allocate memory|bad_alloc|alloc_failed|bad allocation"
+)
+
+
+def out_of_memory(problem: BaseException) -> bool:
+    """Whether `problem` says that memory ran out, the GPU's or the computer's (no torch needed here).
+
+    >>> out_of_memory(MemoryError()), out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory"))
+    (True, True)
+    """
+    if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":
+        return True
+    return not isinstance(problem, SecateurError) and bool(_EXHAUSTED.search(str(problem).lower()))
+
+
+def in_halves(work: Callable[[Sequence[int]], Sequence[T]], rows: Sequence[int], what: str) -> list[T]:
+    """The results of `work` for `rows`, one a row; when memory runs out, the rows are halved and tried again.
+
+    Raises:
+        SecateurError: not even one row fits.
+    """
+    try:
+        return list(work(rows))
+    except Exception as problem:
+        if not out_of_memory(problem):
+            raise
+        if len(rows) == 1:
+            raise SecateurError(
+                f"{what}: out of memory with one clip: leave out long clips, use a smaller model, or free memory"
+            ) from None
+    # Outside of the handler: its traceback holds on to what the failed try had allocated.
+    half = len(rows) // 2
+    say(f"{what}: out of memory with {len(rows)} clips at once; continuing with {len(rows) - half}")
+    return in_halves(work, rows[:half], what) + in_halves(work, rows[half:], what)
+
+
+def trim() -> None:
+    """Hand freed memory back to the system, where the C library can (glibc): it keeps much of it for later."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):  # another C library
+        return

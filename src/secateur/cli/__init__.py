@@ -14,8 +14,8 @@ from typing import Any
 from ..base.errors import SecateurError, nearest
 from ..base.extras import hint
 from ..base.locale import translated
-from ..base.memory import out_of_memory
 from ..base.plugins import PluginError, plugins_blamed
+from ..base.progress import out_of_memory
 
 # In the order of the pipeline; each is the module secateur.cli.NAME, imported only when it is used.
 COMMANDS = {
@@ -111,7 +111,7 @@ def _run(words: list[str]) -> int:
         if sub not in module.COMMANDS:
             raise SecateurError(f"unknown command '{name} {sub}'{nearest(sub, module.COMMANDS)}; see  secateur {name}")
         module, name = module.COMMANDS[sub], f"{name} {sub}"
-    from ..base.outputs import check_outputs
+    from ..base.option_fields import check_outputs
     from .command import build_options, make_parser
 
     arguments = make_parser(module, name).parse_all(rest)

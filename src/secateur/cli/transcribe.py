@@ -8,8 +8,8 @@ from ..base.files import Json
 from ..base.locale import translated
 from ..base.options import from_dict
 from ..base.progress import say
+from ..decode.segments import Transcript
 from ..runtime.subtitles import WRITERS, SubtitleSettings
-from ..runtime.transcript import Transcript
 
 HELP = """Transcribe files, folders or standard input to txt, json, srt or vtt; whole data sets to a manifest.
 

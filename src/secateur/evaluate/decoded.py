@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..base.progress import say, track
 from ..decode.options import DecodingOptions
 from ..decode.prompt import known
-from ..runtime.transcript import Transcript
+from ..decode.segments import Transcript
 from ..text.languages import base_language, language
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ from .result import Result, Row, read_result, write_result
 from .run import summarise
 
 if TYPE_CHECKING:
+    from ..decode.segments import Transcript
     from ..runtime.recogniser import Recogniser
-    from ..runtime.transcript import Transcript
 
 Results = dict[str, Result]
 LOOP_WORDS = 6  # a phrase that comes three times or more, over at least so many words, is a loop

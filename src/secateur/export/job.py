@@ -31,10 +31,9 @@ from ..models.network import Network
 from ..runtime.contents import read_contents
 from ..runtime.recogniser import Recogniser, recogniser_of
 from .calibration import calibrate
-from .exporter import exporter_of
+from .exporter import Source, exporter_of, release
 from .onnx import export_onnx
 from .precision import check_precision
-from .source import Source, release
 
 TOLERANCE = 1e-3  # of fp32 logits, and of a CTC model's fp32 probabilities
 NOISE_FRAMES = (100, 250, 400)  # lengths of noise clips, 10 ms frames

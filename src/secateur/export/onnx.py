@@ -27,11 +27,10 @@ from ..runtime.contents import (
     FileRecord,
     read_contents,
 )
-from .exporter import exporter_of
+from .exporter import Source, exporter_of, release
 from .graph import ModelProto
 from .layers import FloatWeights
 from .precision import Ranges, check_precision
-from .source import Source, release
 from .spool import SPOOL, refer_to, spooling, stored_bytes, write_inside
 
 INSIDE = 1 << 30  # bytes of a graph whose weights are inside its file; a protobuf holds 2 GiB, and is read at once

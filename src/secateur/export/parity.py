@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from ..base.errors import SecateurError
 from ..decode.rules import Rules
 from ..decode.session import DecoderSession, Floats
+from ..models.device_session import TorchSession
 from ..models.network import FrameNetwork
 from ..models.token_network import TokenNetwork
-from ..models.torch_session import TorchSession
 from ..runtime.contents import NETWORK
 from ..runtime.onnx_session import load_session
 

@@ -1,6 +1,6 @@
 """The front-end's numbers; part of the checkpoint, so that training and runtime compute the same features.
 
-`extract` has them in numpy, for the runtime; `extractor.extractor` in torch, for training.
+`extract` has them in numpy, for the runtime; `extractor` in torch, for training.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .filterbank import htk_mel_to_hz, hz_to_htk_mel
 
 if TYPE_CHECKING:
     from torch import nn
+
 
 COMMON = ("sample_rate", "window", "hop", "bins", "kind")  # what every kind has
 
@@ -173,7 +174,7 @@ class Kind:
         raise NotImplementedError
 
     def module(self, f: FrontEnd) -> nn.Module:
-        """The same for padded batches in torch; see `extractor.extractor`."""
+        """The same for padded batches in torch; see `extractor`."""
         return Lazy[Any](self.in_torch)()(f)  # type: ignore[no-any-return]
 
     def graph(self, g: object, samples: str, f: FrontEnd) -> str:
@@ -269,3 +270,12 @@ def extract(audio: NDArray[np.floating], front_end: FrontEnd) -> NDArray[np.floa
     if samples.ndim != 1:
         raise ValueError(f"audio must be one channel (samples,), found shape {samples.shape}")
     return front_end.definition.extract(samples, front_end)
+
+
+def extractor(front_end: FrontEnd) -> nn.Module:
+    """The module `(audio (batch, samples), lengths (batch,)) -> (features (batch, frames, inputs), frames (batch,))`.
+
+    Each row has what `extract` gives for its clip alone, then zeros. It has no parameters and nothing to save. It also
+    takes `input_mask` (inputs,), True for the inputs that a masked network still reads (`Recogniser.input_mask`).
+    """
+    return front_end.definition.module(front_end)

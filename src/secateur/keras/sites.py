@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..base.errors import SecateurError
-from ..prune.arrays import Array
 from ..prune.budget import removals
+from ..prune.places import Array
 from .structure import Structure
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ..base.errors import SecateurError
 from ..models.family import Config
 from ..models.groups import Group
-from .arrays import Array
 from .budget import Cost, Keep, Removal, kept_after, removals, remove_until
+from .places import Array
 from .sensitivity_map import SensitivityMap
 
 Curve = Sequence[float] | NDArray[np.floating]  # loss increase after 0, 1, 2, ... removals of a group

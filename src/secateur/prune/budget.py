@@ -17,7 +17,7 @@ import numpy as np
 from ..base.errors import SecateurError, nearest
 from ..models.family import Config
 from ..models.groups import KINDS, Group
-from .arrays import Array, numbers
+from .places import Array, numbers
 from .settings import GLOBAL_KINDS
 
 Keep = dict[str, list[int]]

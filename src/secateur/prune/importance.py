@@ -16,8 +16,7 @@ import numpy as np
 from ..base.errors import SecateurError, nearest
 from ..base.plugins import PluginError, Registry, named, shape_of
 from ..models.groups import Group
-from .arrays import Array, constant, filled, of_kind
-from .places import unit_sums
+from .places import Array, constant, filled, of_kind, unit_sums
 from .sensitivity_map import SensitivityMap, unit_scores
 
 NEEDS = {

@@ -21,9 +21,8 @@ from ..models.network import Network
 from ..train.run import Callback
 from ..train.sharding import part_of
 from .schedule import moment
-from .settings import BY_METHOD, PruneSettings
+from .settings import BY_METHOD, PruneSettings, parse_target
 from .shrink import Net
-from .target import parse_target
 
 
 @dataclass(frozen=True)

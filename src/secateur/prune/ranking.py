@@ -12,7 +12,7 @@ from ..base.files import Json
 from ..data.clip_index import durations_of
 from ..data.job import JobData
 from ..data.manifest import Utterance
-from ..features.extractor import extractor
+from ..features.front_end import extractor
 from ..models.family import TextCodec
 from ..models.network import Network
 from ..train.loss import Batch, Objective

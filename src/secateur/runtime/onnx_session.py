@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..base.errors import SecateurError
-from ..base.memory import out_of_memory
+from ..base.progress import out_of_memory
 from ..decode.session import Floats, Ints, TokenConfig
 from ..models.family import read_config
 from ..models.frame_merging import FRAMES, spread

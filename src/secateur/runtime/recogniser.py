@@ -21,21 +21,19 @@ from numpy.typing import NDArray
 from ..audio.arrays import as_samples
 from ..audio.read import read_audio
 from ..base.errors import SecateurError, several
-from ..base.memory import in_halves, trim
 from ..base.plugins import Lazy
-from ..base.progress import check_cancelled
+from ..base.progress import check_cancelled, in_halves, trim
 from ..data.clip import read_clip
 from ..data.manifest import Utterance
 from ..decode.clips import DecodedAudio
 from ..decode.generation import Generation
 from ..decode.options import DecodingOptions
-from ..decode.segments import Audio, confidence
+from ..decode.segments import Audio, Transcript, confidence
 from ..decode.speech import Window
 from ..models.family import Member, read_config
 from .contents import CONFIG, find_model, is_export, read_contents
 from .onnx_session import LoadedGraph
 from .passages import WindowCache, decoded, looks_for_speech, plan
-from .transcript import Transcript
 
 if TYPE_CHECKING:
     from ..decode.ctc.beam import BeamDecoder

@@ -16,8 +16,7 @@ from ..base.progress import say
 from ..data.clip import read_clip
 from ..data.manifest import Utterance
 from ..decode.options import DecodingOptions
-from ..decode.segments import Audio, confidence
-from .transcript import Transcript
+from ..decode.segments import Audio, Transcript, confidence
 
 Sides = Literal["left", "right", "mix", "split"]
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 from ..base.locale import columns
 from ..base.options import Settings, option
-from ..decode.segments import Segment, Word
+from ..decode.segments import Segment, Transcript, Word, as_json, as_txt, clock
 from .line_breaks import pieces, unbroken, whole_words, wide
-from .transcript import Transcript, as_json, as_txt, clock
 
 WIDE_LINE, LINE = 18, 42  # characters a line: Chinese, Japanese and Korean; other scripts
 SENTENCE, CLAUSE = re.compile(r"[.?!…。！？]['\"”’»)\]」』]*$"), re.compile(r"[,;:—–、，；：][\"”’»)\]」』]*$")

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from ..base.options import Settings, option
 from ..base.progress import say_once
-from ..decode.segments import Segment, Word
+from ..decode.segments import Segment, Transcript, Word
 from ..text.languages import base_language
-from .transcript import Transcript
 
 if TYPE_CHECKING:
     from ..text.by_sound import BySound

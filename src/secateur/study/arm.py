@@ -24,21 +24,20 @@ from ..export.job import CALIBRATION_CLIPS, sample_features
 from ..models.checkpoint import as_saved, save_checkpoint
 from ..models.family import TextCodec, write_config
 from ..models.network import Network
-from ..prune.counts import matrix_weights, nonzero_values, nonzero_weights
 from ..prune.initial_model import InitialModel
 from ..prune.measured_cuts import with_measured_cuts
 from ..prune.method import check_low_rank_method, check_sharded_method, make_method
-from ..prune.settings import PruneSettings
-from ..prune.target import names_model
+from ..prune.settings import PruneSettings, names_model
 from ..prune.task import task_of
 from ..prune.units import COSTS
+from ..prune.weights.threshold import matrix_weights, nonzero_values, nonzero_weights
 from ..train import distributed
 from ..train.auxiliary import AuxiliaryObjective, SavedHead, load_head, save_head, with_auxiliary_head
-from ..train.examples import mix_of
 from ..train.loop import TrainingRun, train
 from ..train.offload import at_home
 from ..train.run import Callback
 from ..train.settings import TrainSettings
+from ..train.stream import mix_of
 from .interpolate import RehearsalDev
 from .pinyin_head import pinyin_evidence_of, with_pinyin_evidence
 

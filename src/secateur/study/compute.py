@@ -9,9 +9,9 @@ from ..evaluate.error_rate import metric_for, units
 from ..evaluate.run import TOKENS_A_WORD
 from ..models.family import Config, family_of
 from ..models.network import Network
-from ..train.examples import mix_of
 from ..train.mix import Example
 from ..train.settings import TrainSettings
+from ..train.stream import mix_of
 
 WORDS_A_SECOND = 2.5  # of English
 BACKWARD = 3  # forward and backward cost three forward passes (gradients of activations and of weights)

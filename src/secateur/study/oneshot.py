@@ -21,8 +21,7 @@ from ..models.network import Network
 from ..prune.initial_model import InitialModel
 from ..prune.measured_cuts import with_measured_cuts
 from ..prune.ranking import gather_evidence
-from ..prune.settings import ByErrorSettings, PruneSettings
-from ..prune.target import names_model
+from ..prune.settings import ByErrorSettings, PruneSettings, names_model
 from ..prune.task import task_of
 from ..prune.units import COSTS, GradualPruner
 from ..sensitivity.by_error import remove_by_error

@@ -1,4 +1,6 @@
-"""The output of a Whisper's pinyin head: beside the transcript, evidence for correction by sound."""
+"""What single outputs of a model say beside an error rate: a Whisper's pinyin head (evidence for correction by
+sound), and the phone error rate of a CTC model whose units are phones.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,19 @@ from typing import cast
 import torch
 from torch import nn
 
+from ..base.errors import SecateurError
 from ..data.bank import AudioBank, buckets
 from ..data.manifest import Utterance
+from ..decode.segments import Transcript
 from ..evaluate.corrected import PINYIN_EXTRA
 from ..evaluate.result import Result
 from ..families.seq2seq.inputs import encoder_inputs
-from ..features.extractor import extractor
+from ..features.front_end import extractor
 from ..models.network import Network
 from ..models.token_network import TokenNetwork
+from ..runtime.recogniser import Recogniser
 from ..text.head_evidence import HeadEvidence
+from ..text.phones import Phones
 from ..text.pinyin_units import PinyinUnits
 from ..train.auxiliary import load_head
 from ..weights.fetch import load_model
@@ -68,3 +74,25 @@ def add_pinyin_evidence(
     model = model.to(device).eval()
     bank = AudioBank.read(utterances, torch.device(device), model.config.front_end.sample_rate, label="")
     return with_pinyin_evidence(result, pinyin_evidence_of(model, *head, bank, batch_seconds))
+
+
+def phones_of(recogniser: Recogniser) -> Phones:
+    """The phones of a recogniser.
+
+    Raises:
+        SecateurError: it writes something else.
+    """
+    text = getattr(recogniser, "text", None)
+    if not isinstance(text, Phones):
+        raise SecateurError("phones are counted of CTC models that write them (units = 'phones'): use wer or cer")
+    return text
+
+
+def in_phones(units: Phones, utterances: Sequence[Utterance]) -> list[Utterance]:
+    """The clips with their words' usual pronunciations, and nothing between words, as transcripts."""
+    return [replace(u, text=units.sounds(units.encode(u.text))) for u in utterances]
+
+
+def sounds(units: Phones, transcript: Transcript) -> str:
+    """The phones of a transcript."""
+    return units.sounds(unit for segment in transcript.segments for unit in segment.tokens)

@@ -19,8 +19,7 @@ from ..prune.initial_model import InitialModel
 from ..prune.measured_cuts import measured_cuts_planned
 from ..prune.method import check_low_rank_method, check_sharded_method, make_method
 from ..prune.sensitivity_map import read_map, unit_scores
-from ..prune.settings import PruneSettings
-from ..prune.target import parse_target
+from ..prune.settings import PruneSettings, parse_target
 from ..prune.task import task_of
 from ..prune.units import COSTS, UnitMethod
 from ..train.auxiliary import with_auxiliary_head

@@ -28,7 +28,7 @@ from ..lm.word_tree import WordTree, make_lexicon
 from ..models.checkpoint import load_checkpoint
 from ..models.family import family_of
 from ..models.network import FrameNetwork, Network
-from ..prune.counts import matrix_weights, nonzero_weights
+from ..prune.weights.threshold import matrix_weights, nonzero_weights
 from ..text.normalise import normaliser
 from ..text.units import Inventory, read_units
 from .lm import LM

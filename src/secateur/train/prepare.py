@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..audio.augment import augment
 from ..audio.effects import change_speed, played_lengths
-from ..features.extractor import extractor
+from ..features.front_end import extractor
 from ..features.specaugment import fitted, spec_augment
 from ..features.vtlp import FrequencyWarp
 from ..models.network import Network

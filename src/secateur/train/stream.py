@@ -4,14 +4,20 @@ number of processes, without stored generator states."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from ..data.bank import buckets
+from ..data.clip_index import durations_of, joined
+from ..data.job import JobData
+from ..data.manifest import Utterance
+from ..models.family import Config
 from .mix import Example, MixSettings, examples_of, nonspeech_of, plain
+from .settings import TrainSettings
 
 SHARED, DROPOUT, AUGMENT, AFTER, SPEED = range(5)  # purposes of draws
 
@@ -142,3 +148,27 @@ def batch_stream(
 def epoch_steps(mix: Mix, batch_seconds: float, seed: int) -> int:
     """Batches in the first epoch: what `epochs` is multiplied with."""
     return sum(len(batches) for batches in mix.batches(batch_seconds, seed, 0))
+
+
+def mix_of(data: JobData, config: Config, settings: TrainSettings) -> Mix:
+    """The examples of a job for a model with `config`."""
+    mix = Mix(durations_of(data.training), durations_of(data.rehearsal), data.rehearsal_share, data.window)
+    if settings.mix is None or not settings.mix.on:
+        return mix
+    tokens = getattr(config, "tokens", None)
+    languages = set(data.languages) | {u.language for u in data.rehearsal}
+    if not data.languages:
+        languages |= {u.language for u in data.training}
+    return replace(
+        mix,
+        use=settings.mix,
+        longest=min(config.max_seconds, data.shortest_context),
+        stretch=1.0 if settings.augment is None else max(1 / speed for speed in settings.augment.speeds),
+        timed=tokens is not None and tokens.timestamps is not None,
+        recorded=data.nonspeech is not None,
+        language=partial(_language, joined(data.training, data.rehearsal)) if len(languages) > 1 else None,
+    )
+
+
+def _language(clips: Sequence[Utterance], row: int) -> str:
+    return clips[row].language

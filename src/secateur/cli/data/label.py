@@ -13,7 +13,7 @@ from ...base.options import Settings, option
 
 if TYPE_CHECKING:
     from ...data.manifest import Utterance
-    from ...runtime.transcript import Transcript
+    from ...decode.segments import Transcript
 
 HELP = """Transcribe the clips of a manifest with a model and write them as a manifest to train on.
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...base.memory import in_halves
+from ...base.progress import in_halves
 from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...decode.ctc.words import greedy
-from ...features.extractor import extractor
+from ...features.front_end import extractor
 from ...models.frame_merging import MergingConfig
 from ...models.groups import Group
 from ...models.network import FrameNetwork

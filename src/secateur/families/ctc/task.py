@@ -11,14 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from ...base.errors import SecateurError
-from ...base.memory import in_halves
-from ...base.progress import say, track
+from ...base.progress import in_halves, say, track
 from ...data.bank import AudioBank, buckets
 from ...data.clip_index import is_streamed, rows_of
 from ...data.manifest import Utterance
 from ...decode.ctc.words import greedy
 from ...decode.session import Floats, Ints
-from ...features.extractor import extractor
+from ...features.front_end import extractor
 from ...models.family import FrameConfig
 from ...models.network import FrameNetwork, Network
 from ...prune.initial_model import InitialModel

@@ -13,18 +13,16 @@ this module registers them with the Auto classes; `import secateur` does it too,
 
 from __future__ import annotations
 
-from .conformers import (
-    PrunedParakeetConfig,
-    PrunedParakeetForCTC,
-    PrunedWav2Vec2ConformerConfig,
-    PrunedWav2Vec2ConformerForCTC,
-)
 from .feature_extractor import PrunedWhisperFeatureExtractor
 from .moonshine import PrunedMoonshineConfig, PrunedMoonshineForConditionalGeneration
 from .transformer import (
     PrunedHubertConfig,
     PrunedHubertForCTC,
+    PrunedParakeetConfig,
+    PrunedParakeetForCTC,
     PrunedWav2Vec2Config,
+    PrunedWav2Vec2ConformerConfig,
+    PrunedWav2Vec2ConformerForCTC,
     PrunedWav2Vec2ForCTC,
     PrunedWavLMConfig,
     PrunedWavLMForCTC,

@@ -8,13 +8,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ...base.memory import in_halves
-from ...base.progress import track
+from ...base.progress import in_halves, track
 from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...decode.fallback import MOST_TOKENS
 from ...decode.loops import cut_loops
-from ...features.extractor import extractor
+from ...features.front_end import extractor
 from ...models.cache import DecoderCache
 from ...models.token_network import TokenNetwork
 from ...text.tokenizer import Tokenizer

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...base.memory import out_of_memory
-from ...base.progress import say
+from ...base.progress import out_of_memory, say
 from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...decode.loops import cut_loops
-from ...features.extractor import extractor
+from ...features.front_end import extractor
 from ...models.cache import DecoderCache
 from ...models.groups import Group
 from ...models.token_network import TokenNetwork

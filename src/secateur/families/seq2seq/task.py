@@ -15,11 +15,10 @@ from ...data.bank import AudioBank
 from ...data.clip_index import rows_of
 from ...data.manifest import Utterance
 from ...evaluate.decoded import PLAIN, speaks
-from ...features.extractor import extractor
-from ...models.device_session import DeviceSession
+from ...features.front_end import extractor
+from ...models.device_session import DeviceSession, TorchSession
 from ...models.network import Network
 from ...models.token_network import TokenNetwork
-from ...models.torch_session import TorchSession
 from ...prune.initial_model import InitialModel, make_initial_model
 from ...prune.settings import PruneSettings
 from ...runtime.token_recogniser import WhisperRecogniser

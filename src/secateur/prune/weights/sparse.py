@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from ...base.errors import SecateurError, check_known, nearest
-from ..counts import matrices
 from ..method import Method
 from ..schedule import SCHEDULES
 from ..settings import PruneSettings
 from ..shrink import Net
 from .inputs import InputCollector, squares
 from .scores import WEIGHT_CRITERIA, WeightEvidence
-from .threshold import lowest, lowest_of_all, lowest_of_groups, lowest_of_rows, parse_pattern
+from .threshold import lowest, lowest_of_all, lowest_of_groups, lowest_of_rows, matrices, parse_pattern
 
 
 class SparseMethod(Method[Net]):

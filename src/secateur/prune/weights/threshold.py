@@ -1,15 +1,18 @@
-"""Which weights go, from scores: the lowest share of all matrices, of one, of each output row, or in N:M
-patterns: of every M consecutive inputs of an output, N stay (Mishra et al. 2021, arXiv 2104.08378)."""
+"""Which weights go, from scores: the lowest share of all matrices, of one, of each output row, or in N:M patterns: of
+every M consecutive inputs of an output, N stay (Mishra et al. 2021, arXiv 2104.08378). And how many there are.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...base.errors import SecateurError
+from ...models.family import family_of
+from ...models.network import Network
 
 
 def lowest(scores: Tensor, count: int) -> Tensor:
@@ -85,3 +88,27 @@ def lowest_of_groups(scores: Tensor, keep: int, size: int, share: float = 1.0) -
     result = torch.zeros_like(rows, dtype=torch.bool)
     result[:, :complete] = removed.view(len(rows), complete)
     return from_rows(result, scores.shape)
+
+
+def matrices(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The weight matrices and filters of linear, convolution and recurrent layers, by parameter name."""
+    for module_name, module in model.named_modules():
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.RNNBase):
+            for name, parameter in module.named_parameters(recurse=False):
+                if parameter.dim() > 1:
+                    yield f"{module_name}.{name}", parameter
+
+
+def matrix_weights(model: nn.Module) -> int:
+    """Values in all matrices, zeros included."""
+    return sum(p.numel() for _, p in matrices(model))
+
+
+def nonzero_weights(model: nn.Module) -> int:
+    """Values in all matrices that are not zero: those that unstructured pruning keeps."""
+    return sum(int(p.detach().count_nonzero()) for _, p in matrices(model))
+
+
+def nonzero_values(model: Network) -> float:
+    """All values that are stored, but for the matrices' zeros: embeddings, positions, norms and biases count."""
+    return family_of(model.config).parameters(model.config) - matrix_weights(model) + nonzero_weights(model)

@@ -18,9 +18,9 @@ from ...base.options import to_dict
 from ...base.progress import say
 from ...base.remote import state_of, url_of
 from ...data.shards import shard_paths
+from ...decode.segments import names_manifest
 from ..contents import find_model
 from ..subtitles import SubtitleSettings
-from ..transcript import names_manifest
 from .clips import Piece, cut, each_once, is_manifest, name_of_file, read_clips
 from .store import Store, write_files, write_transcribed
 from .worker import PieceWorker, Rows, TranscribeSpec, make_worker

@@ -15,8 +15,8 @@ from ...base.files import Json, atomic_path, cache_dir, read_json, write_json, w
 from ...base.options import from_dict
 from ...base.remote import absolute, url_of
 from ...data.manifest import Utterance, from_values, manifest_writer, to_line
+from ...decode.segments import Transcript
 from ..subtitles import WRITERS, SubtitleSettings
-from ..transcript import Transcript
 from .clips import Piece, name_of_file
 from .worker import Rows
 

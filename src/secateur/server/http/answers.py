@@ -11,10 +11,9 @@ from typing import Any
 
 from ...base.errors import SecateurError
 from ...base.files import Json
-from ...decode.segments import Segment
+from ...decode.segments import Segment, Transcript
 from ...runtime.recogniser import Recogniser
 from ...runtime.subtitles import WRITERS, SubtitleSettings, segmented
-from ...runtime.transcript import Transcript
 from ...text.languages import base_language, languages
 
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")

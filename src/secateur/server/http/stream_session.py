@@ -14,11 +14,10 @@ import soxr
 from ...base.errors import SecateurError
 from ...base.files import Json
 from ...decode.options import DecodingOptions
-from ...decode.segments import Audio
+from ...decode.segments import Audio, Transcript
 from ...runtime.recogniser import Recogniser
 from ...runtime.streaming import StreamEvent, StreamOptions, open_stream
 from ...runtime.streaming.stream import AFTER, StreamDecoder, StreamResult
-from ...runtime.transcript import Transcript
 from .engine import Engine, RefusedError
 from .presence import while_there
 

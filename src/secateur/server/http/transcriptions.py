@@ -14,9 +14,8 @@ from starlette.datastructures import FormData
 from ...audio.read import read_audio
 from ...base.errors import SecateurError
 from ...base.files import Json
-from ...decode.segments import Audio, quiet_cuts
+from ...decode.segments import Audio, Transcript, quiet_cuts
 from ...runtime.recogniser import Recogniser
-from ...runtime.transcript import Transcript
 from .answers import TYPES, brief, event, logprobs, pieces_of, plain, verbose
 from .asked import MOST_FIELDS, Asked, asked_of, opened, upload_of
 from .docs import TRANSCRIBE, TRANSLATE
