@@ -119,6 +119,20 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+@pytest.mark.parametrize("page", [p for p in pages() if p not in GUIDES], ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_snippets_of_other_pages_name_what_is_there(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from page_snippets import fences, lines_of, parse
+
+    monkeypatch.chdir(page.parent)  # files that a line names are read
+    for fence in fences(page):
+        if fence.language == "sh":
+            for line in lines_of(fence.body):
+                parse(line)
+        elif fence.language == "python" and ">>>" not in fence.body:
+            compile(fence.body, page.name, "exec")
+
+
 @pytest.mark.parametrize(
     "page", [p for p in pages() if "`secateur " in p.read_text(encoding="utf-8")], ids=lambda p: p.stem
 )

@@ -152,38 +152,41 @@ def speed_table(name: str) -> list[str]:
     """The runtime beside other recognisers, from a committed benchmark; the first model of each group is what others
     are compared to."""
     found = read_json(ROOT / "benchmarks" / "results" / f"{name}.json")
-    values, how = found["clips"], found.get("how")
-    head = ["clips", "threads", "model", "MB", "ms a clip", "processor ms", "real-time factor", "WER", "peak MB",
+    values, programs = found["clips"], versions_line(found)
+    head = ["clips", "threads", "model", "MB", "ms a clip", "processor ms", "RTFx", "WER", "peak MB",
             "its time over ours", "processor time over ours"]  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    if how:
-        clips, threads = (" ".join(map(str, how[key])) for key in ("clips", "threads"))
-        where = f"{how['machine']['cpu']}, {how['date']}, about {how['load']:g} other processes at the end"
-        lines = [f"`--clips {clips} --threads {threads}`; {where}.", "", *lines]
-    ours: dict[tuple[str, int], float] = {}
     for row in values:
-        first = ours.setdefault((row["clips"], row["threads"]), row.get("total_s", 1.0))
-        times = row["times_ours"] if "times_ours" in row else round(row["total_s"] / first, 2)
         error = "" if row["WER"] is None else row["WER"]
         lines.append(
             f"| {row['clips']}, {row['utterances']} of {row['seconds_per_clip']} s | {row['threads']} | {row['model']} "
-            f"| {row['MB'] or ''} | {row['ms_per_clip']} | {row.get('cpu_ms_per_clip', '')} "
-            f"| {row['real_time_factor']} | {error} "
-            f"| {row.get('peak_MB', '')} | {times} | {row.get('cpu_times_ours', '')} |"
+            f"| {row['MB'] or ''} | {row['ms_per_clip']} | {row['cpu_ms_per_clip']} "
+            f"| {1 / row['real_time_factor']:.1f} | {error} "
+            f"| {row['peak_MB']} | {row['times_ours']} | {row['cpu_times_ours']} |"
         )
-    return [*lines, ""]
+    return [*lines, "", *([programs, ""] if programs else [])]
+
+
+def versions_line(found: dict[str, Any]) -> str:
+    """The other programs' versions; "" where a file does not name them."""
+    versions = found.get("how", {}).get("versions", {})
+    named = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    return f"Versions: {named}." if named else ""
 
 
 def pareto_table() -> list[str]:
-    """Error rates against time and size, a line a recogniser, both sets side by side.
+    """Error rates against time and size, a line a recogniser, the sets side by side.
 
-    RTFx is seconds of audio a second of one processor; core-hours are those of an hour of audio, 1 / RTFx.
+    WER after Whisper's normaliser and after one of case and punctuation alone; clips with no more errors than the
+    published model has as `transformers` runs it; RTFx, seconds of audio a second of one processor; core-hours of an
+    hour of audio, 1 / RTFx.
     """
     values = read_json(ROOT / "benchmarks" / "results" / "pareto.json")
     how, rows = values["how"], values["clips"]
     labels = list(dict.fromkeys(row["clips"] for row in rows))
-    whats = ("WER", "processor ms a clip", "RTFx", "core-hours an hour")
+    whats = ("WER", "WER, plain", "no worse", "processor ms a clip", "RTFx", "core-hours an hour")
     head = ["recogniser", "MB", *(f"{label}: {what}" for label in labels for what in whats)]
+    original = {row["clips"]: row["errors"] for row in rows if row["model"].startswith("transformers")}
     lines = []
     for name in dict.fromkeys(row["model"] for row in rows):
         of = {row["clips"]: row for row in rows if row["model"] == name}
@@ -191,14 +194,16 @@ def pareto_table() -> list[str]:
         cells = []
         for row in (of[label] for label in labels):
             speed = 1000 * row["seconds_per_clip"] / row["cpu_ms_per_clip"]
-            cells += [str(row["WER"]), str(row["cpu_ms_per_clip"]), f"{speed:.1f}", f"{1 / speed:.3f}"]
+            pairs = list(zip(row["errors"], original[row["clips"]], strict=True))
+            no_worse = f"{100 * sum(own <= theirs for own, theirs in pairs) / len(pairs):.0f} %"
+            cells += [str(row["WER"]), str(row["WER_plain"]), no_worse, str(row["cpu_ms_per_clip"]), f"{speed:.1f}"]
+            cells.append(f"{1 / speed:.3f}")
         lines.append([name, "" if first["MB"] is None else str(first["MB"]), *cells])
-    sizes = ", ".join(
+    sizes = "; ".join(
         f"{label}: {how['sets'][label]} test, {row['utterances']} clips of {row['seconds_per_clip']} s"
         for label in labels for row in [next(row for row in rows if row["clips"] == label)]
     )  # fmt: skip
-    where = f"`{how['command']}`; {how['machine']['cpu']}, {how['date']}, load {how['load']:g}; one thread. {sizes}."
-    return [where, "", *pipe_table(head, lines, numbers="---:"), ""]
+    return [*pipe_table(head, lines, numbers="---:"), "", f"{sizes}; one thread. {versions_line(values)}", ""]
 
 
 STUDIES = ROOT / "experiments" / "study"
@@ -436,11 +441,15 @@ def assistant_table() -> list[str]:
     return [*lines, ""]
 
 
-def orders_line() -> list[str]:
+def orders_lines(chinese: bool = False) -> list[str]:
     """The bundled model's accepted orders in one sentence."""
     rows = read_json(ROOT / "benchmarks" / "results" / "assistant.json")["rows"]
     found = {row["condition"]: row["phrase"] for row in rows if row["model"] == "bundled"}
     clean, noisy = found["clean"], found["12"]
+    if chinese:
+        rates = f"安静时 {clean:.1f} %，12 dB 厨房噪声中 {noisy:.1f} %"
+        where = "内置模型，短语模式，[结果](results/spoken_orders.md)"
+        return [f"50 多位说话人口述的咖啡订单，意图和每个槽位全对：{rates}（{where}）。", ""]
     return [
         "Spoken coffee orders of more than 50 speakers, intent and every slot right: "
         f"{clean:.1f} % clean, {noisy:.1f} % with a kitchen at",
@@ -449,23 +458,37 @@ def orders_line() -> list[str]:
     ]
 
 
+def newcomer_table() -> list[str]:
+    """Every line that a newcomer types, until the first own model works."""
+    values = read_json(ROOT / "benchmarks" / "results" / "newcomer.json")
+    names = {"repository": "REPOSITORY", "recordings": "RECORDINGS", "clip": "RECORDING"}
+    numbers = ("minutes", "processor_minutes", "load_before")
+    rows = [
+        [row["what"], f"`{row['line'].format(**names)}`", *(f"{row[n]:.1f}" for n in numbers)] for row in values["rows"]
+    ]
+    total = [f"{sum(row[n] for row in values['rows']):.1f}" for n in numbers[:2]]
+    table = [*rows, [f"**all, {len(rows)} lines**", "", *total, ""]]
+    return [*pipe_table(["for", "typed", "minutes", "processor minutes", "load before"], table), ""]
+
+
 def streams_table() -> list[str]:
     """Many streams at once."""
     values = read_json(ROOT / "benchmarks" / "results" / "streams.json")
     lines = [
-        "| streams | audio s | lost | delay of a final text: median, 95 %, most, s | partial texts a stream "
+        "| streams | audio s | lost | delay of a final text: median, 95 %, most, s "
+        "| a word shown: median, 95 %, s | it stands: median, 95 %, s | partial texts a stream "
         "| CPU s a second of audio | memory MB |",
-        "|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in values["rows"]:
         lines.append(
             f"| {row['streams']} | {row['audio_s']} | {row['lost']} | {row['delay_median_s']}, {row['delay_95_s']}, "
-            f"{row['delay_max_s']} | {row['partials_a_stream']} | {row['cpu_a_second_of_audio']} "
+            f"{row['delay_max_s']} | {row['shown_median_s']}, {row['shown_95_s']} "
+            f"| {row['standing_median_s']}, {row['standing_95_s']} | {row['partials_a_stream']} "
+            f"| {row['cpu_a_second_of_audio']} "
             f"| {row['memory_most_MB']} |"
         )
-    before = f"load average before the run {values['load_before']}"
-    about = f"{values['cores']} cores, {before}; detector: {values['detector']}."
-    return [*lines, "", about, ""]
+    return [*lines, "", f"Detector of speech: {values['detector']}.", ""]
 
 
 def sparse_cpu_table() -> list[str]:
@@ -495,7 +518,7 @@ def sparse_gpu_table() -> list[str]:
 def ctc_stream_table() -> list[str]:
     """What chunks cost a CTC model, with states and without."""
     values = read_json(ROOT / "benchmarks" / "results" / "ctc_stream.json")
-    head = ["network", "chunk, s", "heard", "processor ms", "over the whole clip", "log probabilities off by"]
+    head = ["network", "chunk, s", "decoded", "processor ms", "over the whole clip", "log probabilities off by"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for row in values["rows"]:
         lines.append(
@@ -517,7 +540,7 @@ def families_table(name: str) -> list[str]:
         ]
         for row in values["rows"]
     ]  # fmt: skip
-    return [*pipe_table(head, rows), "", f"Measured on {values['machine']['cpu']}.", ""]
+    return [*pipe_table(head, rows), ""]
 
 
 def manifests_table() -> list[str]:
@@ -546,7 +569,7 @@ def fill(text: str, name: str, lines: list[str]) -> str:
 
 TABLES: dict[str, Callable[[], list[str]]] = {
     "main": lambda: [line for data in SETS for line in main_table(data)], "goals": goals_table, "runs": runs_table,
-    "speed": lambda: speed_table("runtime"), "peers": lambda: speed_table("runtime_peers"), "study-goals": study_goals,
+    "speed": lambda: speed_table("runtime"), "study-goals": study_goals,
     "int8": lambda: speed_table("runtime_int8"), "ctc-lm": lm_tables.lm_tables, "ctc-beam": lm_tables.beam_table,
     "study-base-tiny": lambda: study_tables("base", "tiny-equal"),
     "convergence-headline": lambda: convergence_table("headline", "base-dense", "base-merge"),
@@ -558,8 +581,8 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "pareto": pareto_table, "by-error": by_error_table.by_error_table,
     "two-gpus": two_gpus_table, "sensitivity": sensitivity_maps, "sensitivity-cost": sensitivity_cost,
     "founding": lambda: founding.tables(packed.results(founding.RESULTS)), "allocation": allocation_table,
-    "manifests": manifests_table, "provenance-studies": provenance.studies_table,
-    "provenance-benchmarks": provenance.benchmarks_table,
+    "manifests": manifests_table,
+    "newcomer": newcomer_table,
     "assistant": assistant_table, "streams": streams_table, "hf-ctc": lambda: families_table("hf_ctc"),
     "moonshine": lambda: families_table("moonshine"), "ctc-stream": ctc_stream_table, "sparse-cpu": sparse_cpu_table,
     "sparse-gpu": sparse_gpu_table, "faults": trust_tables.faults_table, "inputs": trust_tables.inputs_table,
@@ -569,7 +592,8 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "conformance": trust_tables.conformance_table, "attacks": trust_tables.attacks_table,
     "abandoned": trust_tables.abandoned_table,
     "keras-models": keras_tables.models_table, "keras-exports": keras_tables.exports_table,
-    "founding-run": keras_tables.founding_table, "orders": orders_line,
+    "founding-run": keras_tables.founding_table, "orders": orders_lines,
+    "orders-zh": lambda: orders_lines(chinese=True),
     "conditions": lambda: conditions_table("real_use"),
     "conditions-soup": lambda: conditions_table("soup"),
     "conditions-pauses": lambda: conditions_table("pauses"),
@@ -594,7 +618,7 @@ def pages() -> dict[Path, str]:
     for path in [*front, *sorted((ROOT / "results").glob("*.md"))]:
         text = path.read_text(encoding="utf-8")
         for name in MARKER.findall(text):
-            text = fill(text, name, table_of(name))
+            text = fill(text, name, [*table_of(name), *(provenance.below(name) if path not in front else [])])
         made[path] = text
     return made
 

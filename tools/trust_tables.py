@@ -78,9 +78,7 @@ def abuse_table() -> list[str]:
     ]  # fmt: skip
     head = ["beside", "abusers", "served", "in peace, s", "beside them, s", "times", "worst, s", "stream, its delay s",
             "memory before, most, MB"]  # fmt: skip
-    before = f"load average before the run {values['load_before']}"
-    about = f"{values['cores']} cores, {before}; a clip of {values['seconds_of_clip']} s."
-    return [*pipe_table(head, rows), "", about, ""]
+    return [*pipe_table(head, rows), "", f"A clip of {values['seconds_of_clip']} s.", ""]
 
 
 def conformance_table() -> list[str]:

@@ -52,3 +52,21 @@ def test_the_hosted_workflow_tests_every_python_that_is_promised() -> None:
     assert all(f"python{version}" in workflow for version in promised)
     for line in ("make lint", "make test"):  # what .ci/run runs
         assert f"run: {line}" in workflow and line in (ROOT / ".ci" / "run").read_text()
+
+
+def test_what_the_host_reads_is_valid() -> None:
+    yaml = pytest.importorskip("yaml")
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    assert {"lint", "test", "package"} == set(workflow["jobs"])
+    for job in workflow["jobs"].values():
+        assert job["runs-on"] and all(("run" in step) != ("uses" in step) for step in job["steps"])
+    forms = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+    for form in forms:
+        values = yaml.safe_load(form.read_text())
+        if form.name != "config.yml":
+            assert values["name"] and values["description"]
+            ids = [part["id"] for part in values["body"]]
+            assert len(ids) == len(set(ids)) >= 1
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors", "version", "license"} <= set(citation)
+    assert "vulnerability" in (ROOT / "SECURITY.md").read_text().split("## What is defended")[0]
