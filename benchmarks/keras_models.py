@@ -27,7 +27,7 @@ from recorded import how
 from secateur.base.errors import SecateurError
 from secateur.base.files import write_json
 from secateur.keras import prune
-from secateur.keras.tracing import no_gradients
+from secateur.keras.random_runs import no_gradients
 
 PICTURES = {
     "MobileNet": {"alpha": 0.25}, "MobileNetV2": {"alpha": 0.35}, "MobileNetV3Small": {}, "EfficientNetB0": {},

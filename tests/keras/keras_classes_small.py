@@ -13,6 +13,7 @@ import numpy as np
 from keras_classes import CASES, Backbone, ByWidth, Holder, Native, Scaled, Trainer, around
 from keras_layers import FEATURES, FRAMES, inputs_of, unsettled
 from keras_prune_small import message, numbers
+from keras_tasks import LENGTH, Letters, Shared, Task
 
 import secateur.keras
 from secateur.keras import Flow, prune
@@ -78,6 +79,35 @@ def steps(folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def tasks(folder: Path) -> dict[str, Any]:
+    """A task keeps what it holds: it preprocesses, writes, learns, and is loaded and pruned again."""
+    texts, targets = ["abc", "hello"], np.ones((2, LENGTH), "int32")
+    model = unsettled(Task(Shared(16), Letters()))
+    model.compile(keras.optimizers.SGD(0.01, momentum=0.9), picks=2)
+    model.train_on_batch(Letters()(texts), targets)
+    masked, small = (
+        prune(model, {"*": 0.45}, mode=mode, criterion="taylor", data=(texts, targets)) for mode in ("mask", "shrink")
+    )
+    small.save(folder / "task.keras")
+    again = keras.saving.load_model(folder / "task.keras")
+    twice = prune(again, {"*": 0.3}, criterion="random")
+    alone = Task(prune(model.backbone, {"*": 0.45}, criterion="random"), Letters())
+    zeroed, shrunk, loaded = (numbers(one(Letters()(texts), training=False)) for one in (masked, small, again))
+    written = [one.write(texts) for one in (masked, small)]
+    again.compile(picks=2)
+    momentum = [v.shape for v in small.optimizer.variables if "momentum" in v.name]
+    small.fit(Letters()(texts), targets, verbose=0)
+    return {
+        "differences": [float(np.abs(one - zeroed).max()) for one in (shrunk, loaded)],
+        "written": [*written, again.write(texts)], "classes": [type(m).__name__ for m in (small, again, twice, alone)],
+        "backbones": [type(m.backbone).__name__ for m in (small, again, twice, alone)], "picks": small.picks,
+        "left": [one.count_params() / model.count_params() for one in (masked, small, again, twice, alone)],
+        "tied": [sum("embeddings" in v.path for v in one.weights) for one in (small, again, twice)],
+        "momentum": sorted(map(list, momentum)) == sorted(list(v.shape) for v in small.trainable_variables),
+        "shapes": [np.shape(one.write(texts)) for one in (twice, alone)],
+    }  # fmt: skip
+
+
 def refused() -> dict[str, Any]:
     """What stops it is said, and masks work."""
     native = Native()
@@ -121,5 +151,5 @@ def taught() -> dict[str, Any]:
 if __name__ == "__main__":
     where = Path(sys.argv[1])
     result = {"classes": every_class(where), "steps": steps(where), "taught": taught(), "refused": refused()}
-    result["by_name"] = by_name(where)
+    result |= {"by_name": by_name(where), "tasks": tasks(where)}
     (where / "classes.json").write_text(json.dumps(result))

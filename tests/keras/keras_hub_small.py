@@ -54,6 +54,41 @@ def generated(model: Any, x: dict[str, Any], steps: int = 5) -> list[Any]:
     return list(tokens.tolist())
 
 
+def tasks(folder: Path) -> dict[str, Any]:
+    """Tasks around the backbones: they generate, learn and are loaded as before."""
+    models, result = keras_hub.models, {}
+    made = {
+        "GPT2CausalLM": (models.GPT2Backbone(**SIZES, max_sequence_length=7), {"token_ids": TOKENS}, {}),
+        "MoonshineAudioToText": (models.MoonshineBackbone(**MOONSHINE), CASES["MoonshineBackbone"][1], {}),
+        "BertMaskedLM": (models.BertBackbone(**SIZES), CASES["BertBackbone"][1], {}),
+        "BertTextClassifier": (models.BertBackbone(**SIZES), CASES["BertBackbone"][1], {"num_classes": 3}),
+    }
+    for name, (backbone, x, options) in made.items():
+        model = unsettled(getattr(models, name)(backbone=backbone, preprocessor=None, **options))
+        masks = {n: np.array([[1, 1, 1, 0, 0, 0, 0]] * 2, bool) for n in ("padding_mask", "decoder_padding_mask")}
+        x = {n: np.asarray(v) for n, v in {**x, **masks, "mask_positions": TOKENS[:, :2] % 7}.items()}
+        x = {n: x[n] for n in model.input}
+        if hasattr(model, "sampler"):
+            model.compile(sampler="greedy")
+        masked, small = (prune(model, {"*": 0.3}, mode=mode, criterion="random") for mode in ("mask", "shrink"))
+        small.save(folder / "task.keras")
+        again = keras.saving.load_model(folder / "task.keras")
+        if hasattr(model, "sampler"):
+            again.compile(sampler="greedy")
+        zeroed, *others = (numbers(one(x)) for one in (masked, small, again))
+        small.fit(x, numbers(small(x)).argmax(-1), verbose=0)
+        result[name] = {
+            "difference": max(float(np.abs(one - zeroed).max()) for one in others),
+            "classes": [type(one).__name__ for one in (small, again)],
+            "left": small.count_params() / model.count_params(),
+            "written": [
+                {n: numbers(v).tolist() for n, v in one.generate(x, stop_token_ids=None).items()}
+                for one in ((masked, again) if hasattr(model, "generate") else ())
+            ],
+        }  # fmt: skip
+    return result
+
+
 if __name__ == "__main__":
     found = {}
     for name, (options, x) in CASES.items():
@@ -72,4 +107,4 @@ if __name__ == "__main__":
             "left": small.count_params() / model.count_params(),
             "written": [generated(m, x) for m in (masked, small, again)] if "decoder_token_ids" in x else [],
         }
-    (Path(sys.argv[1]) / "hub.json").write_text(json.dumps(found))
+    (Path(sys.argv[1]) / "hub.json").write_text(json.dumps({"backbones": found, "tasks": tasks(Path(sys.argv[1]))}))

@@ -44,6 +44,17 @@ def test_inputs_and_outputs_keep_their_names(result: dict[str, Any]) -> None:
     assert one["parameters"][1] < 0.8 * one["parameters"][0]
 
 
+def test_a_task_keeps_its_class_and_what_it_holds(result: dict[str, Any]) -> None:
+    one = result["tasks"]
+    assert one["classes"] == ["Task"] * 4 and one["backbones"] == ["Shared"] * 4 and one["picks"] == 2
+    assert max(one["differences"]) < 1e-5
+    masked, *others = one["written"]
+    assert others == [masked, masked] and len({*masked[0]}) > 2
+    whole, small, again, twice, alone = one["left"]
+    assert whole == 1 and small == again and twice < small < 0.8 and alone < 0.8
+    assert one["tied"] == [1, 1, 1] and one["momentum"] and one["shapes"] == [[2, 6], [2, 6]]
+
+
 def test_a_model_keeps_its_own_step_and_is_pruned_again(result: dict[str, Any]) -> None:
     steps = result["steps"]
     assert steps["class"] and steps["own"] == 7.0

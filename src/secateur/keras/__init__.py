@@ -35,7 +35,7 @@ __all__ = [
 
 
 if "keras" in sys.modules:
-    from . import resized  # noqa: F401
+    from . import regraphed  # noqa: F401
 
 
 def __getattr__(name: str) -> Any:

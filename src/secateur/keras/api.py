@@ -52,7 +52,7 @@ def prune(
     Args:
         model: built; sequential, functional or subclassed, nested as it may be. Layers of other classes are followed
             into their `call`, where that is made of Keras layers and operations, and keep their class (`load` reads
-            such a model); `register` teaches others.
+            such a model), as do models whose class makes its graph (KerasHub's tasks); `register` teaches others.
         amount: share of all parameters that goes, from 0 to below 1, 0.5 unless given; or by layer name or kind
             ("unit", "conv", "head", "query_key", "value"), with `*` and `?`, the share of its units, such as
             `{"conv*": 0.3, "dense1": 0.5}`; or "zeros": all units that are zero already (L1, `GroupLasso`, masks),

@@ -113,6 +113,7 @@ class Channels:
         self.calls: list[str] = []  # of layers and operations, by name
         self.left: dict[str, str] = {}  # layers that are left whole, and why no rule follows them
         self.without_slope: list[Ids] = []  # of which no zero may be made while the model learns
+        self.one_way: dict[int, bool] = {}  # reversible embeddings, by `id`: whether no call goes back to tokens
         self.own: dict[tuple[str, ...], tuple[Any, dict[str, Any]]] = {}  # layers of other classes, their parts
         self.misstated: dict[tuple[str, ...], Any] = {}  # layers that give other shapes than their classes state
         self.read: list[Any] = []  # variables that such layers read from layers that they hold

@@ -38,8 +38,8 @@ def _graph_class() -> Any:
 def described(model: Model, call: object = None) -> Config:
     """The model as Keras serializes it, so that every layer of its graph is in it.
 
-    Models of a graph whose class makes its layers itself, as those of KerasHub, become plain functional ones; a
-    subclassed model is a resized one (see `resized`) that is called as `call` describes.
+    Of models of a graph whose class makes its layers itself, as those of KerasHub, it has the class's config too (see
+    `regraphed`); a subclassed model is a resized one (see `resized`) that is called as `call` describes.
 
     Raises:
         SecateurError: a model or layer that gives no config.
@@ -53,8 +53,10 @@ def described(model: Model, call: object = None) -> Config:
             loadable(whole, model)
             return resized_config(whole, model.get_build_config(), call, model.name)
         if "layers" not in whole["config"]:
+            from .regraphed import OWN, own_config
+
             view = keras.Model(*_nested(model), name=model.name, trainable=model.trainable)
-            whole = serialized(view)
+            whole = {**serialized(view), OWN: own_config(model, whole)}
         entries = whole["config"]["layers"]
         layers = model.layers if isinstance(model, keras.Sequential) else model.operations
         for entry in entries:
@@ -204,7 +206,11 @@ def rebuilt(model: Model, description: Config) -> Model:
     _keep_functions(config, model, own)
     try:
         with keras.saving.custom_object_scope(own):
-            if functional(model):
+            if functional(model) and _in_several(model, description):
+                from .regraphed import regraphed
+
+                small = regraphed(model, description)
+            elif functional(model):
                 kind = type(model) if description["class_name"] == type(model).__name__ else keras.Model
                 small = kind.from_config(config)
             else:
@@ -226,6 +232,26 @@ def rebuilt(model: Model, description: Config) -> Model:
         settings = {n: v for n, v in vars(model).items() if isinstance(v, bool | int | float | str) and n[0] != "_"}
         vars(small).update(settings)  # which a class may not have in its config
     return small
+
+
+def _in_several(model: Model, description: Config) -> bool:
+    """Whether the graph has to be run again: a class makes it, or a layer is in several graphs, which Keras' configs do
+    not keep."""
+    from .regraphed import OWN
+
+    keras = require("keras", "keras")
+    seen: set[int] = set()
+
+    def again(graph: Any, config: Config) -> bool:
+        if isinstance(graph, keras.Sequential):
+            return False
+        new = [layer for layer in graph.operations if isinstance(layer, keras.layers.Layer)]
+        several = OWN in config or not seen.isdisjoint(map(id, new))
+        seen.update(map(id, new))
+        parts = zip(graph.operations, config["config"]["layers"], strict=True)
+        return several or any(again(a, b) for a, b in parts if isinstance(a, keras.Model) and functional(a))
+
+    return again(model, description)
 
 
 def paired(model: Model, small: Model) -> list[tuple[Any, Any]]:

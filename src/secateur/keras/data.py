@@ -46,6 +46,7 @@ class SampleBatches:
     def __init__(self, data: Data, model: Model, size: int) -> None:
         self.size, self.model = size, model
         self.inputs = _inputs_of(model)
+        data = _preprocessed(model, data)
         if isinstance(data, Iterator):
             data = self._kept(data)
         self.pieces = self._pieces(data)
@@ -201,6 +202,39 @@ def _array(value: Any) -> Arrays:
         value = value.detach().cpu()
     array = np.asarray(value)
     return array.astype(np.float32) if array.dtype == np.float64 else array
+
+
+def _preprocessed(model: Model, data: Any) -> Any:
+    """What a model of KerasHub makes of texts, sounds or pictures before `fit`; of other models, `data` as it is."""
+    if getattr(model, "preprocessor", None) is None or not hasattr(model, "preprocess_samples"):
+        return data
+    keras = require("keras", "keras")
+    names = {tensor.name for tensor in model.inputs}
+
+    def ready(one: Any) -> Any:
+        parts = one if isinstance(one, tuple) else (one,)
+        return one if isinstance(parts[0], Mapping) and names == {*parts[0]} else model.preprocess_samples(*parts)
+
+    if isinstance(data, keras.utils.PyDataset):
+        data = [data[number] for number in range(data.num_batches or ONCE)]
+    if isinstance(data, Iterator):
+        return map(ready, data)
+    if isinstance(data, tuple | Mapping | str) or hasattr(data, "shape"):
+        return ready(data)
+    if isinstance(data, Sequence) and not any(isinstance(one, tuple | Mapping) for one in data):
+        return ready(data)
+    return [ready(one) for one in data] if isinstance(data, Sequence) else _Mapped(ready, data)
+
+
+@dataclass(frozen=True)
+class _Mapped:
+    """A function of every batch, as often as they are asked for."""
+
+    function: Callable[[Any], Any]
+    batches: Iterable[Any]
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.function, self.batches)
 
 
 def _inputs_of(model: Model) -> list[int] | None:

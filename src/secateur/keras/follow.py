@@ -67,6 +67,9 @@ def followed(
             net.pin(ids, "the code of a layer reads them where they are")
     for flow in result:
         net.pin(flow.ids, "they are the model's output")
+    for (layer, _), one in net.declared.items():
+        if net.one_way.get(layer):
+            net.pin(one.ids, "what the model is a part of may read the embedding back to tokens")
     for ids in net.without_slope if lenient else ():
         net.pin(ids, "a root or deviation of them has no slope where they are removed")
     roots = net.roots()
@@ -122,6 +125,7 @@ class Walk:
         self.net, self.opaque, self.lenient = net, opaque, lenient
         self.problems: list[tuple[UnknownLayerError, list[Flow]]] = []
         self.top: Any = None  # the graph of the whole model
+        self.places: dict[int, tuple[str, ...]] = {}  # by `id` of operations: where they come first
         self.real: dict[int, Any] = {}  # by `id` of its tensors: tensors of their real sizes
 
     def fixed(self, tensor: KerasTensor, why: str) -> Flow:
@@ -150,7 +154,7 @@ class Walk:
             if path and len(flow.ids):
                 name = tensor._keras_history.operation.name
                 self.net.width((*path, name), "batch_shape", flow.ids, flow.axis)
-        self.graph(graph, flows, lambda operation: (*path, operation.name))
+        self.graph(graph, flows, lambda operation: self.places.setdefault(id(operation), (*path, operation.name)))
         return [flows[id(tensor)] for tensor in graph.outputs]
 
     def graph(self, graph: Any, flows: dict[int, Flow], place: Callable[[Any], tuple[str, ...]]) -> None:
@@ -299,13 +303,12 @@ class Walk:
     def measure(self) -> bool:
         """Note the sizes that the model's tensors really have, which classes may state wrongly; False if not known."""
         if self.top is not None and not self.real:
-            from .tracing import sizes_of
+            from .random_runs import nodes_of, sizes_of
 
             self.real = sizes_of(self.top)
-            nodes = [node for level in self.top._nodes_by_depth.values() for node in level] if self.real else []
-            for node in nodes:
+            for place, node in nodes_of(self.top) if self.real else ():
                 if not all(fits(tensor.shape, self.real[id(tensor)].shape) for tensor in node.outputs):
-                    self.net.misstated[(node.operation.name,)] = node.operation
+                    self.net.misstated[place] = node.operation
         return bool(self.real)
 
     def alone(self, layer: Layer, path: tuple[str, ...]) -> None:

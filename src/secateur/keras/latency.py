@@ -50,7 +50,7 @@ def _compiled(model: Model) -> Callable[[Any], Any]:
     if backend == "jax":
         jitted = require("jax", "keras").jit(call)
         return lambda x: require("jax", "keras").block_until_ready(jitted(x))
-    from .tracing import no_gradients
+    from .random_runs import no_gradients
 
     def run(x: object) -> Any:
         with no_gradients():

@@ -77,6 +77,13 @@ def _entries(name: str, value: object) -> Iterator[tuple[str, Any]]:
                 yield from _entries(f"{name}[{key}]", one)
 
 
+def at(owner: Any, address: str) -> Any:
+    """What is at an address of `addresses_of`."""
+    for step in address.split(".") if address else ():
+        owner = _step(owner, step)
+    return owner
+
+
 def _step(owner: object, step: str) -> Any:
     name, *keys = re.findall(r"[^\[\]]+", step)
     value = getattr(owner, name)
@@ -89,11 +96,10 @@ def _item(value: Any, key: str) -> Any:
     return value[key] if isinstance(value, dict) and key in value else value[int(key)]
 
 
-def _replace(owner: Any, address: str, new: Any) -> None:
+def replace(owner: Any, address: str, new: Any) -> None:
     """Put `new` where `address` is, everywhere in the layer that has it, at the same place among its state."""
-    *above, last = address.split(".")
-    for step in above:
-        owner = _step(owner, step)
+    above, _, last = address.rpartition(".")
+    owner = at(owner, above)
     old = _step(owner, last)
     for name, (_, kept) in owner._tracker.config.items():
         if any(one is old for one in kept):
@@ -130,7 +136,7 @@ def _swapped(value: object, old: object, new: object) -> Any:
 def _resize(layer: Layer, config: Config) -> None:
     """Put the parts and variables of `config` into a layer that has made its own."""
     for address, part in config["parts"].items():
-        _replace(layer, address, keras.saving.deserialize_keras_object(part))
+        replace(layer, address, keras.saving.deserialize_keras_object(part))
     own = weights_of(layer)
     for address, shape in config["weights"].items():
         old = own[address]
@@ -138,7 +144,7 @@ def _resize(layer: Layer, config: Config) -> None:
             shape=tuple(shape), initializer="zeros", dtype=old.dtype, trainable=old.trainable, name=old.name,
             regularizer=old.regularizer, constraint=old.constraint,
         )  # fmt: skip
-        _replace(layer, address, new)
+        replace(layer, address, new)
     layer.input_spec = None  # of the width that it was built for
 
 

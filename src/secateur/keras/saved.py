@@ -20,7 +20,7 @@ def load(path: str | Path, custom_objects: Mapping[str, object] | None = None) -
     Keras' own `load_model` reads it too where `secateur.keras` was imported after Keras.
     """
     keras = require("keras", "keras")
-    from . import resized  # noqa: F401 (Keras learns the name)
+    from . import regraphed  # noqa: F401 (Keras learns the name)
 
     return keras.saving.load_model(path, compile=False, custom_objects=custom_objects)
 
@@ -34,7 +34,7 @@ def read_model(path: Path, compiled: bool = False) -> Model:
     if not path.exists():
         raise SecateurError(f"{path}: no such file")
     keras = require("keras", "keras")
-    from . import resized  # noqa: F401 (Keras learns the name)
+    from . import regraphed  # noqa: F401 (Keras learns the name)
 
     try:
         return keras.saving.load_model(path, compile=compiled)

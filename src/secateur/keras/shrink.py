@@ -31,7 +31,12 @@ def recompiled(model: Model, small: Model, structure: Structure | None = None) -
     keras = require("keras", "keras")
     try:
         config = model.get_compile_config()
-        small.compile_from_config(config)
+        if type(small).compile is keras.Model.compile:
+            small.compile_from_config(config)
+        else:
+            from .regraphed import compile_as
+
+            compile_as(small, config, model)
     except Exception as problem:  # whatever a loss of one's own raises
         warnings.warn(f"the pruned model is not compiled: {cause(problem)}", stacklevel=3)
         return small
@@ -97,7 +102,7 @@ def _verify(model: Model, small: Model, structure: Structure) -> None:
     Raises:
         SecateurError: it does.
     """
-    from .tracing import NEAR, outputs_of
+    from .random_runs import NEAR, outputs_of
 
     net = structure.channels
     sizes = {group.name: group.units for group in structure.groups}
@@ -107,7 +112,7 @@ def _verify(model: Model, small: Model, structure: Structure) -> None:
     variables = {name: net.uses[name].variable for name in masks}
     try:
         apply(variables, {name: convert(mask, variables[name].dtype) for name, mask in masks.items()})
-        pairs = zip(outputs_of(model, structure.call), outputs_of(small, structure.call), strict=True)
+        pairs = zip(*outputs_of(structure.call, model, small), strict=True)
     finally:
         for name, value in before.items():
             variables[name].assign(value)

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
-from ..base.errors import SecateurError
 from .causes import cause
-from .specs import symbolic
+from .random_runs import NEAR, SIZES, is_symbolic, no_gradients, numbers, random_value, sized
 
 if TYPE_CHECKING:
-    from keras import KerasTensor, Layer, Model, Variable
-
-SIZES = (24, 96, 384, 4096, 8, 3)  # tried in turn for dimensions of no fixed size
-BATCH = 2
-NEAR = 1e-3
+    from keras import KerasTensor, Layer, Variable
 
 
 class UntraceableError(Exception):
@@ -76,7 +71,7 @@ def traced(layer: Layer, args: Sequence[object], kwargs: Mapping[str, object]) -
         UntraceableError: a computation that is none of Keras' layers and operations.
     """
     problem: Exception | None = None
-    loose = any(None in t.shape[1:] for t in keras.tree.flatten([list(args), dict(kwargs)]) if _symbolic(t))
+    loose = any(None in t.shape[1:] for t in keras.tree.flatten([list(args), dict(kwargs)]) if is_symbolic(t))
     for size in SIZES if loose else SIZES[:1]:
         for named in (True, False):  # a few operations take nothing but a plain int
             try:
@@ -94,9 +89,9 @@ def _traced(layer: Layer, args: Sequence[object], kwargs: Mapping[str, object], 
     tensors: list[KerasTensor] = []
 
     def symbol(value: Any) -> Any:
-        if not _symbolic(value):
+        if not is_symbolic(value):
             return value
-        shape = _shape(value, size)
+        shape = sized(value, size)
         tensors.append(keras.Input(batch_shape=shape, dtype=value.dtype))
         return tensors[-1]
 
@@ -144,48 +139,6 @@ def agrees(layer: Layer, parent: type, args: Sequence[object], kwargs: Mapping[s
     )
 
 
-def numbers(tensors: Any, size: int) -> Any:
-    """Random numbers in the place of symbolic tensors, nested as they may be; `size` where they have no fixed one."""
-    random = np.random.default_rng(0)
-
-    def number(value: Any) -> Any:
-        if not _symbolic(value):
-            return value
-        shape = _shape(value, size)
-        return _random(keras.KerasTensor(shape, value.dtype), random)
-
-    return keras.tree.map_structure(number, tensors)
-
-
-def sizes_of(graph: Any) -> dict[int, Any]:
-    """By `id` of every tensor of a graph: one of its real size for random inputs; nothing if those do not run."""
-    tensors = [t for level in graph._nodes_by_depth.values() for node in level for t in node.outputs]
-    whole = keras.Function(graph.inputs, tensors)
-    for size in SIZES:
-        with suppress(Exception), no_gradients():
-            values = whole(numbers(list(graph.inputs), size))
-            return {id(t): keras.KerasTensor(tuple(v.shape), t.dtype) for t, v in zip(tensors, values, strict=True)}
-    return {}
-
-
-def outputs_of(model: Model, call: object) -> list[Any]:
-    """What a model makes of random numbers, as arrays; `call` describes the inputs of a subclassed one.
-
-    Raises:
-        SecateurError: it runs on none of the sizes that are tried.
-    """
-    inputs = symbolic(call) if call else [getattr(model, "_functional", model).input]
-    problem: Exception | None = None
-    for size in SIZES:
-        try:
-            with no_gradients():
-                result = keras.tree.flatten(model(*numbers(inputs, size), training=False))
-            return [np.asarray(keras.ops.convert_to_numpy(value)) for value in result]
-        except Exception as error:  # a size that the model does not take
-            problem = problem or error
-    raise SecateurError(f"model '{model.name}' does not run on random numbers: {cause(problem)}")
-
-
 def _verify(layer: Layer, trace: Trace, given: object) -> None:
     """The graph computes what the layer does, on random numbers.
 
@@ -193,9 +146,9 @@ def _verify(layer: Layer, trace: Trace, given: object) -> None:
         UntraceableError: it does not: a library of its own took part.
     """
     random = np.random.default_rng(0)
-    values = [_random(tensor, random) for tensor in trace.tensors]
+    values = [random_value(tensor, random) for tensor in trace.tensors]
     rest = iter(values)
-    args, kwargs = keras.tree.map_structure(lambda v: next(rest) if _symbolic(v) else v, given)
+    args, kwargs = keras.tree.map_structure(lambda v: next(rest) if is_symbolic(v) else v, given)
     if "training" in inspect.signature(layer.call).parameters:
         kwargs["training"] = False
     convert = keras.ops.convert_to_tensor
@@ -207,15 +160,6 @@ def _verify(layer: Layer, trace: Trace, given: object) -> None:
         first, second = (np.asarray(keras.ops.convert_to_numpy(v)) for v in (one, two))
         if first.shape != second.shape or not np.allclose(first, second, NEAR, NEAR, equal_nan=True):
             raise UntraceableError("it computes with more than Keras' layers and operations")
-
-
-def _random(tensor: KerasTensor, random: np.random.Generator) -> Any:
-    kind = keras.backend.standardize_dtype(tensor.dtype)
-    if kind == "bool":
-        return keras.ops.convert_to_tensor(np.ones(tensor.shape, bool))
-    if "int" in kind:
-        return keras.ops.convert_to_tensor(random.integers(0, 2, tensor.shape), kind)
-    return keras.ops.convert_to_tensor(random.uniform(0, 2, tensor.shape), kind)  # also as numbers of tokens
 
 
 class _Scope(keras.StatelessScope):  # type: ignore[misc]
@@ -263,7 +207,7 @@ def _symbols(layer: Layer, named: bool = True) -> Iterator[_Scope]:
             nonlocal rest
             if not foreign:
                 result = given[1](*args, **kwargs)
-                if all(None not in one.shape for one in keras.tree.flatten(result) if _symbolic(one)):
+                if all(None not in one.shape for one in keras.tree.flatten(result) if is_symbolic(one)):
                     return result  # EinsumDense, for one, may state fewer sizes than its input has
             result, rest = answered(keras.Operation.compute_output_spec(self, *args, **kwargs))
             return result
@@ -324,24 +268,3 @@ def _shape_only(tensor: KerasTensor, dtype: object = None, name: object = None) 
     if frame is None or "tensorflow" not in frame.f_code.co_filename:
         raise ValueError("TensorFlow's own functions are no operations of Keras")
     return tensorflow.zeros(tensor.shape, dtype or tensor.dtype)
-
-
-@contextmanager
-def no_gradients() -> Iterator[None]:
-    """Where nothing is learned: PyTorch keeps nothing for gradients."""
-    if keras.backend.backend() != "torch":
-        yield
-        return
-    import torch
-
-    with torch.no_grad():
-        yield
-
-
-def _shape(tensor: KerasTensor, size: int) -> list[int]:
-    """Numbers for what has no fixed size. The first axis need not be the batch: positions go along it, too."""
-    return [(BATCH if axis == 0 else size) if n is None else n for axis, n in enumerate(tensor.shape)]
-
-
-def _symbolic(value: object) -> bool:
-    return isinstance(value, keras.KerasTensor)

@@ -69,7 +69,7 @@ def _harmless(
     model: Model, structure: Structure, group: Group, empty: Bools, weights: dict[str, Any], threshold: float
 ) -> Bools:
     """Those of the `empty` units without which the model computes what it does with its small weights at zero."""
-    from .tracing import outputs_of
+    from .random_runs import outputs_of
 
     convert = require("keras", "keras").ops.convert_to_tensor
     result = np.zeros(group.units, bool)
@@ -85,12 +85,12 @@ def _harmless(
     def same(units: NDArray[np.intp]) -> bool:
         _assign(variables, before)
         apply(variables, {name: convert(mask, variables[name].dtype) for name, mask in without(units).items()})
-        pairs = zip(first, outputs_of(model, structure.call), strict=True)
+        pairs = zip(first, *outputs_of(structure.call, model), strict=True)
         return all(np.allclose(a, b, 1e-5, 1e-5, equal_nan=True) for a, b in pairs)
 
     try:
         _assign(variables, before)
-        first = outputs_of(model, structure.call)
+        (first,) = outputs_of(structure.call, model)
         waiting = [np.flatnonzero(empty)]
         while waiting:
             units = waiting.pop()

@@ -67,6 +67,9 @@ def by_amounts(groups: Iterable[Group], scores: Mapping[str, Array], amounts: Ma
         if not 0 <= amount < 1:
             raise SecateurError(f"amount of '{pattern}' must be from 0 to below 1, found {amount}")
         matches = [g.name for g in by_name.values() if g.kind == pattern or fnmatch.fnmatchcase(g.name, pattern)]
+        if not matches and pattern in KINDS:
+            kinds = ", ".join(sorted({g.kind for g in by_name.values()}))
+            raise SecateurError(f"no group is of kind '{pattern}': the model's groups are of {kinds}")
         if not matches:
             raise SecateurError(f"no group or kind matches '{pattern}'{nearest(pattern, [*by_name, *KINDS])}")
         share |= dict.fromkeys(matches, amount)

@@ -143,7 +143,7 @@ def register(cls: type, rule: Rule | str) -> None:
 
 def one_by_one(function: Any) -> bool:
     """Whether a function treats every value by itself: tried on numbers, of which some stay and others change."""
-    from ..tracing import no_gradients
+    from ..random_runs import no_gradients
 
     keras = require("keras", "keras")
     random = np.random.default_rng(0)

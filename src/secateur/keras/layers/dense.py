@@ -52,9 +52,11 @@ def einsum_dense(call: Call) -> list[Flow]:
 def reversible_embedding(call: Call) -> list[Flow]:
     """Tokens to dimensions, and with the same table back to tokens."""
     layer, net, flow = call.layer, call.net, call.one()
+    back = call.given("reverse", 1)
+    net.one_way[id(layer)] = net.one_way.get(id(layer), True) and not back
     if not layer.tie_weights:  # a table of its own for the way back: (dimensions, tokens)
         net.bind(layer.reverse_embeddings, (0, net.new(layer, call.path, layer.output_dim, "unit")))
-    if call.given("reverse", 1):
+    if back:
         table, axis = (layer.embeddings, 1) if layer.tie_weights else (layer.reverse_embeddings, 0)
         net.bind(table, (axis, call.channels(flow, -1)))
         ids = net.fresh(layer.input_dim)
