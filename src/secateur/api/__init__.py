@@ -24,7 +24,7 @@ from .study import StudyJobSettings, study
 from .train import TrainJobSettings, train
 from .transcribe import TranscribeSettings, load, transcribe
 
-JOBS: dict[str, Job[Any]] = {
+JOBS: dict[str, Job[Any, Any]] = {
     one.name: one for one in (adapt, train, prune, evaluate, compare, sensitivity, export, transcribe, study, doctor)
 }
 

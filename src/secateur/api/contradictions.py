@@ -14,6 +14,7 @@ from ..data.summary import casing
 from .data import DataSettings, Work
 
 if TYPE_CHECKING:
+    from ..models.family import Config
     from ..prune.settings import PruneSettings
 
 WAYS = {"upper": "upper case only", "lower": "lower case only", "mixed": "upper and lower case"}
@@ -130,7 +131,7 @@ def check_idle(settings: DataSettings, work: Work) -> None:
             raise SecateurError(f"{path} has no effect with --one-shot, which cuts once, without training")
 
 
-def check_unread(settings: DataSettings, config: Any) -> None:
+def check_unread(settings: DataSettings, config: Config) -> None:
     """Refuse settings that the model's family does not read.
 
     Raises:

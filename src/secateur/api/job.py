@@ -15,10 +15,11 @@ from ..base.options import from_dict
 from ..base.plugins import plugins_blamed
 
 S = TypeVar("S")
+R = TypeVar("R")
 BY_POSITION, BY_NAME = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
 
 
-class Job(Generic[S]):
+class Job(Generic[S, R]):
     """A callable job. `adapt(AdaptSettings(...))` and `adapt(train="a.jsonl", out="runs/a", prune__remove=0.2)` are the
     same; parts are settings objects, dicts, or single keys with two underscores.
 
@@ -27,12 +28,12 @@ class Job(Generic[S]):
         PluginError: a part of another package failed.
     """
 
-    def __init__(self, settings: type[S], run: Callable[[S], Any]) -> None:
+    def __init__(self, settings: type[S], run: Callable[[S], R]) -> None:
         functools.update_wrapper(self, run)
         self.settings, self.run, self.name = settings, run, run.__name__
         self.__signature__ = _signature(settings)
 
-    def __call__(self, *inputs: object, **options: object) -> Any:
+    def __call__(self, *inputs: object, **options: object) -> R:
         """Run the job."""
         if len(inputs) == 1 and isinstance(inputs[0], self.settings) and not options:
             settings = inputs[0]
@@ -43,7 +44,7 @@ class Job(Generic[S]):
             return self.run(settings)
 
 
-def job(settings: type[S]) -> Callable[[Callable[[S], Any]], Job[S]]:
+def job(settings: type[S]) -> Callable[[Callable[[S], R]], Job[S, R]]:
     """Decorate a function of one settings object."""
     return lambda run: Job(settings, run)
 

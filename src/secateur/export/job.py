@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..audio.read import read_audio
 from ..base.errors import SecateurError, nearest
 from ..base.files import Json
+from ..base.options import to_dict
 from ..base.plugins import Lazy, PluginError, Registry, named, plugins_blamed
 from ..base.progress import say
 from ..data.clip import read_clip
@@ -22,7 +22,7 @@ from ..decode.session import Floats
 from ..evaluate.calibration import calibrate_export
 from ..evaluate.conditions import chosen
 from ..evaluate.decoded import decoded
-from ..evaluate.real_use import measure, source_of
+from ..evaluate.real_use import Results, measure, source_of
 from ..evaluate.real_use_table import changes, drifted
 from ..evaluate.run import evaluate
 from ..features.front_end import extract
@@ -97,7 +97,7 @@ def export_checked(
     source = model if isinstance(model, Source) else Source.of_model(model, text)
     ranges, exporter, network = None, exporter_of(source.config), source.read()
     expected = exporter.expected(network, sample_features(clips, source.config))
-    use: Any = None
+    use: Results | None = None
     if gate is not None:
         gate = gate if gate.source is not None else replace(gate, source=source_rate(network, text, gate))
         use = real_use(recogniser_of(source.config)(network, text), gate, "source")
@@ -112,13 +112,13 @@ def export_checked(
     release()
 
     def check(folder: Path) -> Json:
-        compared: Any = exporter.compare(expected, folder)
+        compared = exporter.compare(expected, folder)
         if precision == "fp32" and compared.max_difference > TOLERANCE:
             raise SecateurError(
                 f"the exported graph differs from the source by {compared.max_difference:.2g}, more than "
                 f"{TOLERANCE:g}: nothing was written; please report this model"
             )
-        values = {**asdict(compared), "agreement": compared.agreement, "on": "clips" if clips else "noise"}
+        values = {**to_dict(compared), "agreement": compared.agreement, "on": "clips" if clips else "noise"}
         if gate is not None:
             values |= error_drift(None, text, folder, gate)
             calibrate_export(folder, gate.dev, gate.limit, gate.nonspeech)  # conditions are decoded with its thresholds
@@ -261,16 +261,21 @@ def error_drift(model: Network | None, text: TextCodec, folder: Path, gate: Erro
     }
 
 
-def real_use(recogniser: Recogniser, gate: ErrorRateGate, name: str) -> Any:
-    """What `recogniser` does in the gate's conditions of real use; None where it has none."""
+def real_use(recogniser: Recogniser, gate: ErrorRateGate, name: str) -> Results:
+    """What `recogniser` does in the gate's conditions of real use, where it has any."""
     if not gate.by_condition:
-        return None
+        return {}
     built = source_of(condition_clips(gate.dev, gate.limit), recogniser.sample_rate)
     return measure(recogniser, built, chosen(list(gate.by_condition)), model=name, data=str(gate.dev))
 
 
 def real_use_drift(
-    model: Network | None, text: TextCodec, folder: Path, gate: ErrorRateGate, rate: float, before: Any = None
+    model: Network | None,
+    text: TextCodec,
+    folder: Path,
+    gate: ErrorRateGate,
+    rate: float,
+    before: Results | None = None,
 ) -> Json:
     """Source and export compared in the gate's conditions of real use; nothing where it has none.
 

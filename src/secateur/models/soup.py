@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..base.errors import SecateurError
 from ..base.options import to_dict
+from .family import Config
 
 ALIKE = 0.5  # cosine of two runs' matrices; of one start it is above 0.9, of other units that stayed near 0
 SPARSE = 0.01  # share of zeros from which a matrix counts as pruned
@@ -29,7 +29,7 @@ class Ingredient:
     """One run: its name (for messages), config and weights."""
 
     name: str
-    config: Any
+    config: Config
     state: State
 
 

@@ -35,7 +35,7 @@ ZIPF = 300  # row i of a vocabulary counts 1 / (i + this): BPE numbers tokens by
 INPUT_SHARE = 0.2  # of the embedding's moments: as rows that the decoder reads, not only as what it writes with
 
 # Runs all of the networks on every batch of the calibration clips, and calls the function after each batch.
-Run = Callable[[Sequence[Any], Callable[[], None]], None]
+Run = Callable[[Sequence[Network], Callable[[], None]], None]
 
 
 def ranks_of(config: Any, shares: Mapping[str, float]) -> dict[str, int]:
@@ -162,7 +162,7 @@ def heal(whole: Network, small: Network, names: Sequence[str], run: Run) -> None
 def run_on_clips(model: Network, tokenizer: TextCodec, data: JobData) -> Run:
     """Runs networks that read and write what `model` does on clips of the training and rehearsal sets."""
 
-    def run(networks: Sequence[object], after: Callable[[], None]) -> None:
+    def run(networks: Sequence[Network], after: Callable[[], None]) -> None:
         clips = joined(data.training, data.rehearsal)
         objective, batches = training_batches(model, tokenizer, data, clips, CLIPS_BATCHES, CLIPS_SECONDS)
         for batch in batches:

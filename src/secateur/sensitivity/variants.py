@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from ..models.frame_merging import MergingConfig
 from ..models.groups import Group
 from ..prune.budget import removals
 
+M = TypeVar("M", bound=MergingConfig)
 SINGLE = ("head", "layer", "branch", "mel", "input")  # kinds whose units are also ablated one at a time
 SHARED = ("head", "query_key", "value", "ffn", "conv", "unit", "mel", "input")  # kinds of which a share is ablated
 BRANCHES = {
@@ -151,7 +152,7 @@ def merge_variants(config: object) -> list[Variant]:
     return variants
 
 
-def merging_config(config: Any, change: dict[str, float]) -> Any:
+def merging_config(config: M, change: dict[str, float]) -> M:
     """The config that merges frames as a variant's change of the input says."""
     factors = [1.0] * (len(config.merge_layers) + 1)
     factors[int(change["merge_after"])] = change.get("similar", change.get("all", 1.0))

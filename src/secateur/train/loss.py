@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..models.network import Network
 from .mix import Example
 from .settings import TrainSettings
 from .targets import IGNORE
@@ -167,7 +168,7 @@ class Objective(Protocol):
     counts, which gives the gradient of the mean over the whole batch.
     """
 
-    def __call__(self, model: Any, batch: Batch, settings: TrainSettings) -> Tensor:
+    def __call__(self, model: Network, batch: Batch, settings: TrainSettings) -> Tensor:
         """The loss (a scalar) of `model` on `batch`, distillation included."""
 
     def counts(self, examples: Sequence[Example], step: int, settings: TrainSettings) -> list[int]:

@@ -18,6 +18,8 @@ from torch import Tensor
 from ..base.errors import SecateurError
 from ..base.files import Json
 from ..models.checkpoint import stored_tensors
+from ..models.family import TextCodec
+from ..models.network import Network
 from .hub import fetch_from_hub
 from .json_values import read_table
 from .transformers_layout import read_layout, weight_files
@@ -94,7 +96,7 @@ class Merged(Mapping[str, Tensor]):
         return float(alpha) / (math.sqrt(rank) if self._settings.get("use_rslora") else rank)
 
 
-def read_peft(folder: Path, name: str | None = None) -> tuple[Any, Any]:
+def read_peft(folder: Path, name: str | None = None) -> tuple[Network, TextCodec]:
     """The model of any family with an adapter merged into it, and its text codec.
 
     Its base is the folder that adapter_config.json names, seen from here or from the adapter's folder, or owner/name on
@@ -137,6 +139,6 @@ class Peft:
         """By the name of its config."""
         return (path / CONFIG).is_file()
 
-    def read(self, path: Path, name: str | None, fetch: Callable[[str], Path]) -> tuple[Any, Any]:
+    def read(self, path: Path, name: str | None, fetch: Callable[[str], Path]) -> tuple[Network, TextCodec]:
         """See `read_peft`."""
         return read_peft(path, name)

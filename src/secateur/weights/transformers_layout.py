@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from ..base.errors import SecateurError
 from ..models.checkpoint import WEIGHTS, stored_tensors
-from ..models.family import LayoutReader, families
+from ..models.family import LayoutReader, TextCodec, families
+from ..models.network import Network
 from .hub import VARIANTS
 from .json_values import read_table
 
@@ -58,7 +58,7 @@ def _listed(index: Path) -> list[Path]:
     return [index.parent / piece for piece in sorted(set(listed.values()))]
 
 
-def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any, Any]:
+def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Network, TextCodec]:
     """The model of any family in a folder of `transformers`, as float32, and its text codec.
 
     Raises:
@@ -69,7 +69,7 @@ def read_transformers(folder: str | Path, name: str | None = None) -> tuple[Any,
     return read_layout(folder, stored_tensors(*weight_files(folder)), name)
 
 
-def read_layout(folder: Path, weights: Mapping[str, Tensor], name: str | None) -> tuple[Any, Any]:
+def read_layout(folder: Path, weights: Mapping[str, Tensor], name: str | None) -> tuple[Network, TextCodec]:
     """The same with `weights` by their names there, whatever files they come from.
 
     Raises:
@@ -102,6 +102,6 @@ class Transformers:
         """By the names of config and weights."""
         return (path / "config.json").is_file() and any(path.glob("model*.safetensors*"))
 
-    def read(self, path: Path, name: str | None, fetch: Callable[[str], Path]) -> tuple[Any, Any]:
+    def read(self, path: Path, name: str | None, fetch: Callable[[str], Path]) -> tuple[Network, TextCodec]:
         """See `read_transformers`."""
         return read_transformers(path, name)

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...text.units import Inventory
 from ..alignment import word_pieces
 from ..segments import Segment, Word, confidence
 
@@ -32,7 +32,7 @@ def spans(log_probs: NDArray[np.floating]) -> tuple[list[int], list[tuple[int, i
 
 
 def decode_frames(
-    log_probs: NDArray[np.floating], codec: Any, seconds: float, frame_seconds: float, language: str | None,
+    log_probs: NDArray[np.floating], codec: Inventory, seconds: float, frame_seconds: float, language: str | None,
     word_times: bool, hypothesis: str | None = None,
 ) -> Segment | None:  # fmt: skip
     """One clip of `seconds` from `log_probs` (frames, units), `frame_seconds` apart; None where nothing was recognised.
