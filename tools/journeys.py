@@ -4,7 +4,7 @@
     python tools/journeys.py prune --one-shot --model tiny.en ...
 
 A file stands one floor above all that it imports. A call climbs when it goes from a file to one on a higher floor: a
-callback, or a function that was handed down. Imports and the bodies of classes are not counted.
+callback, or a function that was handed down; a generator that is read is none. What imports run is not counted.
 """
 
 from __future__ import annotations
@@ -54,11 +54,16 @@ class Journey:
     def __init__(self) -> None:
         self.files: Counter[str] = Counter()
         self.climbs: Counter[tuple[str, str]] = Counter()
+        self.importing = 0
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> None:
         """See `sys.setprofile`."""
         code, caller = frame.f_code, frame.f_back
-        if event != "call" or code.co_name.startswith("<") or not code.co_filename.startswith(str(SOURCE)):
+        if not code.co_filename.startswith(str(SOURCE)):
+            return
+        if code.co_name == "<module>":
+            self.importing += {"call": 1, "return": -1}.get(event, 0)
+        if event != "call" or self.importing or code.co_name.startswith("<"):
             return
         if "__qualname__" in code.co_names and code.co_argcount == 0:  # the body of a class
             return

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..base.errors import SecateurError
 from ..base.files import Json, folder_bytes
-from ..base.options import Settings, option, to_dict
+from ..base.options import Settings, option, same_as, to_dict
 from ..base.progress import say
 from ..decode.options import DecodingOptions
 from ..evaluate.decoded import PLAIN, decoded, note_other_languages
+from ..runtime.writing import WritingSettings
 from ..text.languages import base_language
 from ..text.normalise import Scheme
 from .job import job
@@ -53,16 +54,8 @@ class EvaluateSettings(Settings):
     )
     by: str | None = option(None, "Break down by speaker, length, or an extra of the manifest such as age or gender.")
     correct: Path | None = option(None, "Correct Chinese by sound with this file of `secateur text learn`.")
-    correct_cost: float | None = option(
-        None,
-        "Charge this much for a character that correction changes; less changes more (left out: what the "
-        "word file was tuned to, else 8).",
-        unit="nats",
-        above=0,
-    )
-    correct_lm: Path | None = option(
-        None, "Ask this language model of Chinese words as well when correcting (a file of `secateur lm`)."
-    )
+    correct_cost: float | None = same_as(WritingSettings, "correct_cost")
+    correct_lm: Path | None = same_as(WritingSettings, "correct_lm")
     tune_on: Path | None = option(
         None, "Choose what lm or correct weigh, bonus and penalty too, on this manifest; never the test's."
     )

@@ -54,6 +54,12 @@ def option(
     return field(default=default, metadata=about)
 
 
+def same_as(settings: type, name: str) -> Any:
+    """The option `name` of another settings class as a field of this one: one default, help, unit and range."""
+    one = fields_of(settings)[name]
+    return field(default=one.default, metadata=one.metadata)
+
+
 class Settings:
     """Base of settings dataclasses: values outside what `option` declares are refused at construction.
 

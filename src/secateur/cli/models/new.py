@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ...base.files import Json
 from ...base.locale import translated
-from ...base.options import Settings, option
+from ...base.options import Settings, option, same_as
+from ...families.ctc.new_settings import NewModel
 from ...text.units import Kind
 
 HELP = """Write an untrained CTC model, with units of given transcripts.
@@ -34,10 +35,10 @@ class Options(Settings):
         help="Take the units from the transcripts of these manifests (JSONL).", was=("learn",)
     )
     trunk: str = option("", "Take the encoder of this Whisper: a name, folder or file (preset whisper).")
-    units: Kind = option("characters", "Choose the output units.")
-    pieces: int = option(256, "Learn this many pieces (units pieces).", unit="pieces", least=2)
-    layers: int | None = option(None, "Stack this many layers or blocks; left out: the preset's.", least=1)
-    width: int | None = option(None, "Make a layer or branch this wide; left out: the preset's.", least=1)
+    units: Kind = same_as(NewModel, "units")
+    pieces: int = same_as(NewModel, "pieces")
+    layers: int | None = same_as(NewModel, "layers")
+    width: int | None = same_as(NewModel, "width")
     seed: int = option(0, "Seed the weights.")
 
 
@@ -54,7 +55,6 @@ def run(options: Options) -> Json:
 
     require("torch", "train")
     from ...families.ctc.new_model import make_new
-    from ...families.ctc.new_settings import NewModel
     from ...models.checkpoint import UNTRAINED, save_checkpoint
     from ...models.family import family_of
 
