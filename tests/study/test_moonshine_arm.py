@@ -23,6 +23,7 @@ from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest  # noqa: E402
 from secateur.families.seq2seq.probe import TokenProbe  # noqa: E402
 from secateur.families.seq2seq.task import Seq2SeqTask  # noqa: E402
+from secateur.models.family import TeacherModel  # noqa: E402
 from secateur.prune.initial_model import InitialModel  # noqa: E402
 from secateur.prune.shrink import mask  # noqa: E402
 from secateur.sensitivity.probe import ProbeSpec  # noqa: E402
@@ -68,7 +69,11 @@ def test_a_teacher_of_other_tokens_is_refused(tmp_path: Path) -> None:
     settings = TrainSettings(distillation=0.5)
     with pytest.raises(SecateurError, match="this one writes others"):
         Seq2SeqTask().objective(
-            InitialModel(model, text, None), read_manifest(DEV)[:1], settings, small_whisper()[0], torch.device("cpu")
+            InitialModel(model, text, None),
+            read_manifest(DEV)[:1],
+            settings,
+            TeacherModel(*small_whisper()),
+            torch.device("cpu"),
         )
 
 

@@ -20,6 +20,7 @@ from secateur.data.manifest import Utterance, read_manifest, write_manifest  # n
 from secateur.evaluate.error_rate import count_errors, total  # noqa: E402
 from secateur.families.ctc.task import CtcTask  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
+from secateur.models.family import TeacherModel  # noqa: E402
 from secateur.prune.initial_model import InitialModel  # noqa: E402
 from secateur.text.normalise import spoken  # noqa: E402
 from secateur.text.units import Units, characters_of  # noqa: E402
@@ -32,9 +33,10 @@ UNITS = Units(tuple("abcdef"), spelling="spoken")
 TEXTS = ["abcab", "fed", "ce", "aab"]
 
 
-def objective(student: torch.nn.Module, teacher: torch.nn.Module | None, settings: TrainSettings):
+def objective(student: torch.nn.Module, teacher: torch.nn.Module | None, settings: TrainSettings, units: Units = UNITS):
     said = [Utterance(str(i), Path("x"), 9.0, TEXTS[i % 4], "s") for i in range(len(clips()))]
-    return CtcTask().objective(InitialModel(student, UNITS, None), said, settings, teacher, torch.device("cpu"))
+    taught_by = None if teacher is None else TeacherModel(teacher, UNITS)
+    return CtcTask().objective(InitialModel(student, UNITS, None), said, settings, taught_by, torch.device("cpu"))
 
 
 def test_the_divergence_is_the_sum_over_real_frames() -> None:
@@ -80,6 +82,12 @@ def test_what_cannot_teach_is_one_line() -> None:
         objective(student, small_whisper()[0], settings)
     with pytest.raises(SecateurError, match=r"whole part of it: .* every 40 ms teach none of .* every 20 ms"):
         objective(student, small_ctc("subsampled conformer"), settings)  # x4, not x2
+    with pytest.raises(
+        SecateurError, match="output 2 of this one is 'c', of the student 'b'"
+    ):  # as many, in another order
+        asked = InitialModel(student, UNITS, None)
+        other = TeacherModel(small_ctc("subsampled gru", seed=2), Units(tuple("acbdef"), spelling="spoken"))
+        CtcTask().objective(asked, [Utterance("0", Path("x"), 9.0, "abc", "s")], settings, other, torch.device("cpu"))
 
 
 def test_a_teacher_with_shorter_frames_is_pooled() -> None:

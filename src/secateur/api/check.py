@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..data.job import JobData
-    from ..models.family import TextCodec
+    from ..models.family import TeacherModel, TextCodec
     from ..models.network import Network
     from ..prune.settings import PruneSettings
     from ..study.preview import Preview
@@ -39,7 +39,7 @@ class Plan:
     data: JobData
     files: list[Path]  # manifests and archives
     new: bool = False  # the model has random weights
-    teacher: Network | None = None
+    teacher: TeacherModel | None = None
     preview: Preview | None = None
     steps: int = 0
     seconds: dict[str, float] = field(default_factory=dict)  # of each part of the job, estimated
@@ -90,12 +90,14 @@ def plan_job(
 
         data.nonspeech = read_nonspeech(settings.nonspeech, data.device)
     check_speakers(data, settings.same_speakers)
+    from ..models.family import TeacherModel
+
     model, text, new = _model(settings.model, work, data)
-    teacher = model if len(data.rehearsal) and not new else None
+    teacher = TeacherModel(model, text) if len(data.rehearsal) and not new else None
     if work.teacher:
         from ..weights.fetch import load_model
 
-        teacher = load_model(work.teacher)[0]
+        teacher = TeacherModel(*load_model(work.teacher))
     sounds = [path for path in (*settings.noise, *settings.nonspeech) if path.is_file()]
     check_unread(settings, model.config)
     check_taught(settings, work, teacher is not None, len(data.rehearsal) > 0)

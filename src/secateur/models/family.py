@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import read_json, write_json
@@ -81,6 +81,13 @@ class TextCodec(Protocol):
 
     def write(self, path: Path) -> None:
         """Store it in one file."""
+
+
+class TeacherModel(NamedTuple):
+    """A model that another one is distilled from, and what its outputs stand for."""
+
+    model: Network
+    text: TextCodec
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 
 from ..data.bank import AudioBank
 from ..data.manifest import Utterance
-from ..models.family import Config, Member, TextCodec
+from ..models.family import Config, Member, TeacherModel, TextCodec
 from ..models.network import Network
 from ..train.loss import Objective
 from ..train.settings import TrainSettings
@@ -30,8 +30,8 @@ class Task(Protocol):
         """The network that training starts from: a copy of `model`, pruned of what `prune` cuts before training."""
 
     def objective(
-        self, initial: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
-        device: torch.device,
+        self, initial: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings,
+        teacher: TeacherModel | None, device: torch.device,
     ) -> Objective:  # fmt: skip
         """The loss of clips of `utterances`, which are numbered as in the training bank."""
 

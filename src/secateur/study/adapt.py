@@ -31,7 +31,7 @@ from ..evaluate.scoring import score
 from ..export.onnx import export_onnx
 from ..export.room import control_precision
 from ..models.checkpoint import as_saved, load_checkpoint, save_checkpoint
-from ..models.family import TextCodec
+from ..models.family import TeacherModel, TextCodec
 from ..models.network import Network
 from ..prune.ranking import rank
 from ..prune.settings import PruneSettings
@@ -198,7 +198,8 @@ def _arm(arm: ArmSettings, model: Network, tokenizer: TextCodec, data: JobData, 
     folder = out / arm.name
     if distributed.agreed(finished(folder) is not None):
         return load_checkpoint(folder, data.device)
-    tuned, its_tokenizer, _ = run_arm(arm, model, tokenizer, data, folder, model if data.rehearsal else None)
+    teacher = TeacherModel(model, tokenizer) if data.rehearsal else None
+    tuned, its_tokenizer, _ = run_arm(arm, model, tokenizer, data, folder, teacher)
     return tuned, its_tokenizer
 
 

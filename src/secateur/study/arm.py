@@ -22,7 +22,7 @@ from ..evaluate.scoring import batch_seconds, decode_set, score
 from ..export.exporter import exporter_of
 from ..export.job import CALIBRATION_CLIPS, sample_features
 from ..models.checkpoint import as_saved, save_checkpoint
-from ..models.family import TextCodec, write_config
+from ..models.family import TeacherModel, TextCodec, write_config
 from ..models.network import Network
 from ..prune.initial_model import InitialModel
 from ..prune.measured_cuts import with_measured_cuts
@@ -54,7 +54,8 @@ class ArmSettings:
 
 
 def run_arm(
-    arm: ArmSettings, model: Network, tokenizer: TextCodec, data: JobData, folder: Path, teacher: Network | None = None,
+    arm: ArmSettings, model: Network, tokenizer: TextCodec, data: JobData, folder: Path,
+    teacher: TeacherModel | None = None,
     test_now: bool = True,
     head: SavedHead | None = None,
 ) -> tuple[Network, TextCodec, dict[str, Result]]:  # fmt: skip
@@ -153,7 +154,7 @@ def _tune(
     original: Mapping[str, float],
     data: JobData,
     folder: Path,
-    teacher: Network | None,
+    teacher: TeacherModel | None,
     before: RehearsalDev,
     head: SavedHead | None,
 ) -> tuple[Network, int, Json]:

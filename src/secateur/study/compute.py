@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from ..data.job import JobData
 from ..evaluate.error_rate import metric_for, units
 from ..evaluate.run import TOKENS_A_WORD
-from ..models.family import Config, family_of
-from ..models.network import Network
+from ..models.family import Config, TeacherModel, family_of
 from ..train.mix import Example
 from ..train.settings import TrainSettings
 from ..train.stream import mix_of
@@ -18,7 +17,7 @@ BACKWARD = 3  # forward and backward cost three forward passes (gradients of act
 
 
 def training_flops(
-    config: Config, data: JobData, settings: TrainSettings | None, steps: int, teacher: Network | None
+    config: Config, data: JobData, settings: TrainSettings | None, steps: int, teacher: TeacherModel | None
 ) -> float:
     """Floating-point operations of all optimiser steps: 2 a multiply-accumulate, the teacher's forward passes included.
 
@@ -43,7 +42,7 @@ def training_flops(
         total += settings.mwer * settings.mwer_beam * (1 + BACKWARD) * decoded
     if teacher is not None and settings.distillation:
         first_rehearsal = len(data.training) if settings.distillation_on == "rehearsal" else 0
-        total += sum(macs(teacher.config, e, None) for e in examples if e.clips and e.clips[0] >= first_rehearsal)
+        total += sum(macs(teacher.model.config, e, None) for e in examples if e.clips and e.clips[0] >= first_rehearsal)
     return 2 * total * steps / len(batches)
 
 

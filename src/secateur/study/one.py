@@ -18,7 +18,7 @@ from ..evaluate.result import write_result
 from ..evaluate.scoring import score
 from ..families.ctc.new_model import make_new
 from ..models.checkpoint import load_checkpoint
-from ..models.family import TextCodec, family_of, read_config
+from ..models.family import TeacherModel, TextCodec, family_of, read_config
 from ..models.network import Network
 from ..train import distributed
 from ..train.auxiliary import SavedHead, load_head, mean_head, save_head
@@ -151,16 +151,16 @@ def _flops_of(folder: Path) -> float:
 
 def _teacher_of(
     study: StudySettings, name: str, seed: int, out: Path, start: _Start, device: str
-) -> tuple[Network | None, float]:
+) -> tuple[TeacherModel | None, float]:
     """An arm's teacher and its FLOPs: one that had to be trained first is part of what its pupil costs."""
     teacher = study.arms[name].teacher
     if not teacher:
         return None, 0.0
     if teacher == "original":
-        return start.model, 0.0
+        return TeacherModel(start.model, start.text), 0.0
     taught, its_seed = teacher_of(study, name, seed) if "/" not in teacher else ("", 0)
     folder = out / f"{taught}-{its_seed}" if taught in study.arms else Path(teacher)
-    return load_checkpoint(folder, device)[0], _flops_of(folder)
+    return TeacherModel(*load_checkpoint(folder, device)), _flops_of(folder)
 
 
 def _disturbed(

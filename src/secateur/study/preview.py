@@ -11,7 +11,7 @@ from ..allocation.plan import amounts_in
 from ..base.errors import SecateurError
 from ..data.clip_index import joined
 from ..data.job import JobData
-from ..models.family import Config, TextCodec
+from ..models.family import Config, TeacherModel, TextCodec
 from ..models.groups import Group
 from ..models.network import Network
 from ..prune.importance import CRITERIA
@@ -130,7 +130,11 @@ def check_map(groups: Iterable[Group], prune: PruneSettings) -> None:
 
 
 def rehearse(
-    initial: InitialModel, data: JobData, train: TrainSettings, teacher: Network | None, prune: PruneSettings | None
+    initial: InitialModel,
+    data: JobData,
+    train: TrainSettings,
+    teacher: TeacherModel | None,
+    prune: PruneSettings | None,
 ) -> None:
     """Make what training needs and drop it: whatever cannot be made is refused now, not after a control was trained.
 

@@ -63,9 +63,14 @@ class Tokenizer:
         signs = [sign.encode() for sign in "0123456789%$£€¥"]
         return sorted(i for i, spelling in self.spelled().items() if any(sign in spelling for sign in signs))
 
+    def vocabulary(self) -> dict[str, int]:
+        """Every text token's id by its name in the file."""
+        names: dict[str, int] = json.loads(self.definition)["model"]["vocab"]
+        return names
+
     def spelled(self) -> dict[int, bytes]:
         """The bytes of every text token."""
-        vocabulary: dict[str, int] = json.loads(self.definition)["model"]["vocab"]
+        vocabulary = self.vocabulary()
         letters = _bytes_of_letters()
         return {
             token: bytes(letters[letter] for letter in name)
@@ -78,8 +83,7 @@ class Tokenizer:
 
         BPE numbers tokens in the order it learnt them, the most frequent first.
         """
-        vocabulary: dict[str, int] = json.loads(self.definition)["model"]["vocab"]
-        names = {i: name for name, i in vocabulary.items()}
+        names = {i: name for name, i in self.vocabulary().items()}
         alphabet = set("".join(names[i] for i in ids if i in names))
         return [i for i in sorted(names) if set(names[i]) <= alphabet]
 

@@ -18,8 +18,8 @@ from ...data.manifest import Utterance
 from ...decode.ctc.words import greedy
 from ...decode.session import Floats, Ints
 from ...features.front_end import extractor
-from ...models.family import FrameConfig
-from ...models.network import FrameNetwork, Network
+from ...models.family import FrameConfig, TeacherModel
+from ...models.network import FrameNetwork
 from ...prune.initial_model import InitialModel
 from ...prune.inputs import cut_inputs
 from ...prune.settings import PruneSettings
@@ -51,8 +51,8 @@ class CtcTask:
         return InitialModel(copy.deepcopy(model) if cut is model else cut, text, None)
 
     def objective(
-        self, initial: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
-        device: torch.device,
+        self, initial: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings,
+        teacher: TeacherModel | None, device: torch.device,
     ) -> Ctc:  # fmt: skip
         """The likelihood of the transcripts' units.
 
@@ -83,28 +83,41 @@ class CtcTask:
             )
         if too_short:
             say(f"{too_short} of {len(checked)} clips have too few outputs for their text: they teach nothing")
-        distilled = teacher is not None and settings.distillation
-        return Ctc(rows, self._teacher(teacher, config, device) if distilled else None, initial.tokenizer.boundary)
+        taught_by = None
+        if teacher is not None and settings.distillation:
+            taught_by = self._teacher(teacher, initial.tokenizer, config, device)
+        return Ctc(rows, taught_by, initial.tokenizer.boundary)
 
-    def _teacher(self, teacher: Network | None, config: FrameConfig, device: torch.device) -> FrameTeacher:
+    def _teacher(
+        self, teacher: TeacherModel, text: Inventory, config: FrameConfig, device: torch.device
+    ) -> FrameTeacher:
         """The frozen teacher, for distillation frame by frame.
 
         Raises:
             SecateurError: another family, other units, or frames that do not make up the student's.
         """
-        if not isinstance(teacher, FrameNetwork):
+        model = teacher.model
+        if not isinstance(model, FrameNetwork):
             raise SecateurError(
                 "a CTC model is taught frame by frame by another CTC model; let this teacher write transcripts to "
                 "train on instead (secateur data label)"
             )
-        frame = [1000 * c.subsampled * c.front_end.hop / c.front_end.sample_rate for c in (teacher.config, config)]
+        frame = [1000 * c.subsampled * c.front_end.hop / c.front_end.sample_rate for c in (model.config, config)]
         ratio = round(frame[1] / frame[0])
-        if teacher.config.units != config.units or ratio < 1 or abs(ratio * frame[0] - frame[1]) > 1e-6:
+        if model.config.units != config.units or ratio < 1 or abs(ratio * frame[0] - frame[1]) > 1e-6:
             raise SecateurError(
                 f"a teacher must have the student's units, and frames that are as long or a whole part of it: "
-                f"{teacher.config.units} units every {frame[0]:g} ms teach none of {config.units} every {frame[1]:g} ms"
+                f"{model.config.units} units every {frame[0]:g} ms teach none of {config.units} every {frame[1]:g} ms"
             )
-        frozen = frozen_copy(teacher).to(device)
+        for output in range(1, config.units):
+            theirs, ours = (one.decode([output]) for one in (teacher.text, text))
+            if theirs != ours:
+                raise SecateurError(
+                    f"a teacher must have the student's units in the same order: output {output} of this one is "
+                    f"'{theirs}', of the student '{ours}'; let it write transcripts to train on instead "
+                    "(secateur data label)"
+                )
+        frozen = frozen_copy(model).to(device)
         return FrameTeacher(frozen, extractor(frozen.config.front_end).to(device), config.front_end.sample_rate, ratio)
 
     def transcribe(

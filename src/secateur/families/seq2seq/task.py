@@ -9,7 +9,6 @@ from typing import cast
 
 import torch
 
-from ...base.errors import SecateurError
 from ...base.progress import track
 from ...data.bank import AudioBank
 from ...data.clip_index import rows_of
@@ -17,7 +16,7 @@ from ...data.manifest import Utterance
 from ...evaluate.decoded import PLAIN, speaks
 from ...features.front_end import extractor
 from ...models.device_session import DeviceSession, TorchSession
-from ...models.network import Network
+from ...models.family import TeacherModel
 from ...models.token_network import TokenNetwork
 from ...prune.initial_model import InitialModel, make_initial_model
 from ...prune.settings import PruneSettings
@@ -29,6 +28,7 @@ from ...train.settings import TrainSettings
 from ...train.targets import encode_targets
 from .greedy import transcribe_bank
 from .objective import Seq2Seq, Teacher
+from .teacher_rows import teacher_rows
 
 
 class Seq2SeqTask:
@@ -51,8 +51,8 @@ class Seq2SeqTask:
         return InitialModel(copied, text, None)
 
     def objective(
-        self, initial: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings, teacher: Network | None,
-        device: torch.device,
+        self, initial: InitialModel, utterances: Sequence[Utterance], settings: TrainSettings,
+        teacher: TeacherModel | None, device: torch.device,
     ) -> Seq2Seq:  # fmt: skip
         """Cross entropy of the transcripts' tokens, with distillation where there is a teacher.
 
@@ -68,18 +68,13 @@ class Seq2SeqTask:
         rows = rows_of(utterances, row)
         token_teacher = None
         if teacher is not None and settings.distillation:
-            rows_needed = config.vocabulary if initial.rows is None else int(initial.rows.max()) + 1
-            if teacher.config.family != config.family or teacher.config.vocabulary < rows_needed:
-                raise SecateurError(
-                    "a teacher gives a distribution of the student's own tokens, and this one writes others; let it "
-                    "write transcripts to train on instead (secateur data label)"
-                )
-            frozen = frozen_copy(cast(TokenNetwork, teacher)).to(device)  # of the same family
+            rows_there = teacher_rows(initial, teacher)
+            frozen = frozen_copy(cast(TokenNetwork, teacher.model)).to(device)  # of the same family
             if settings.offload and device.type == "cuda":
                 frozen = frozen.bfloat16()  # which it computes in anyway
-            teacher_rows = None if initial.rows is None else initial.rows.to(device)
             features = extractor(frozen.config.front_end).to(device)
-            token_teacher = Teacher(frozen, features, teacher_rows, config.front_end.sample_rate)
+            rows_there = None if rows_there is None else rows_there.to(device)
+            token_teacher = Teacher(frozen, features, rows_there, config.front_end.sample_rate)
         return Seq2Seq(
             rows, len(config.tokens.prompt(utterances[0].language)),
             {} if initial.rows is None else initial.tokenizer.parents(), token_teacher, config.text_context,
