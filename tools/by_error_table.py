@@ -26,5 +26,28 @@ def by_error_table() -> list[str]:
     return [*pipe_table(head, rows), ""]
 
 
+def controls_table() -> list[str]:
+    """What lowers the error without training, and random removals of as many units: differences with intervals."""
+    head = ["model", "set", "system", "error rate, %", "against the model as published, points (95 %)"]
+    rows = []
+    for path in sorted((RESULTS / "controls").glob("*.json")):
+        measured = read_json(path)
+        for name, systems in measured["results"].items():
+            for system, one in systems.items():
+                if "delta" in one:
+                    ends = " to ".join(_points(one[end]) for end in ("low", "high"))
+                    compared = f"{_points(one['delta'])} ({ends})"
+                elif system == "random removals":
+                    compared = f"five draws: {100 * one['low']:.1f} to {100 * one['high']:.1f} %"
+                else:
+                    compared = ""
+                rows.append([measured["model"], name, system, f"{100 * one['rate']:.1f}", compared])
+    return [*pipe_table(head, rows), ""]
+
+
+def _points(value: float) -> str:
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
 def _change(rates: list[float]) -> str:
     return f"{100 * rates[0]:.1f} → {100 * rates[1]:.1f}"

@@ -579,6 +579,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "study-mandarin_soup-corrected": lambda: corrected_table("mandarin_soup"),
     "study-mandarin_warp-corrected": lambda: corrected_table("mandarin_warp"),
     "pareto": pareto_table, "by-error": by_error_table.by_error_table,
+    "by-error-controls": by_error_table.controls_table,
     "two-gpus": two_gpus_table, "sensitivity": sensitivity_maps, "sensitivity-cost": sensitivity_cost,
     "founding": lambda: founding.tables(packed.results(founding.RESULTS)), "allocation": allocation_table,
     "manifests": manifests_table,
