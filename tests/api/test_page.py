@@ -1,4 +1,4 @@
-"""The page of settings is what the classes say."""
+"""The pages of settings, commands and formats are what the classes say."""
 
 from __future__ import annotations
 
@@ -12,11 +12,27 @@ pytest.importorskip("torch")
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_page_of_settings_is_up_to_date() -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "make_settings.py", "--check"], capture_output=True, text=True
-    )
+@pytest.mark.parametrize("tool", ["make_settings", "make_reference"])
+def test_the_pages_are_up_to_date(tool: str) -> None:
+    done = subprocess.run([sys.executable, ROOT / "tools" / f"{tool}.py", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_command_and_format_has_a_table() -> None:
+    from secateur.cli import COMMANDS
+
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    for name in set(COMMANDS) - {"data", "text", "models"} | {"data prepare", "models soup", "text pinyin"}:
+        assert f"\n## {name}\n" in page
+    assert "| `SOURCE` | *needed* |" in page and "Options: [settings](settings.md#adapt)." in page
+    page = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    for line in (
+        "| `duration` | number | *needed* | s |",
+        "reference, hypothesis",
+        "### WhisperConfig",
+        "### Contents",
+    ):
+        assert line in page
 
 
 def test_every_job_and_part_has_a_table() -> None:

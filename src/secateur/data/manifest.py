@@ -33,7 +33,7 @@ class Utterance:
     """One recording, or a part of a longer one, with its transcript. `data.clip.read_clip` reads its samples."""
 
     id: str
-    audio: Path  # absolute, or below a URL's scheme: see `base.remote`
+    audio: Path  # in a file relative to it; here absolute, or below a URL's scheme: see `base.remote`
     duration: float  # s
     text: str = ""
     speaker: str = ""
