@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 from json_server import JsonHandler, answering
 
-from secateur.assistant.assistant import Assistant
-from secateur.assistant.chat import Chat
+from secateur.assistant.assistant import Assistant, Chat
 from secateur.assistant.grammar.file import read_grammar
 from secateur.assistant.listen import Wake, blocks_of, commands, woken
 from secateur.assistant.skill import Context, SkillSettings

@@ -25,11 +25,10 @@ from secateur.families.ctc.objective import Ctc, ctc_loss  # noqa: E402
 from secateur.families.seq2seq.objective import Seq2Seq, rare_words  # noqa: E402
 from secateur.families.whisper.model import Whisper  # noqa: E402
 from secateur.study.sets_of_job import read_nonspeech  # noqa: E402
-from secateur.train.compose import compose  # noqa: E402
 from secateur.train.loop import train  # noqa: E402
 from secateur.train.loss import Batch  # noqa: E402
 from secateur.train.mix import KINDS, Break, Example, MixSettings, Prompt, plain  # noqa: E402
-from secateur.train.prepare import Preparer  # noqa: E402
+from secateur.train.prepare import Preparer, compose  # noqa: E402
 from secateur.train.run import TrainingRun  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 from secateur.train.stream import Mix, batch_stream, epoch_steps  # noqa: E402

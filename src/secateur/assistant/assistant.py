@@ -1,10 +1,14 @@
-"""The assistant: a command in, an answer out; assembled from its settings."""
+"""The assistant: a command in, an answer out; assembled from its settings. What no intent covers may go to an endpoint
+that speaks OpenAI's chat completions.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,11 +19,11 @@ from ..base.options import to_dict
 from ..base.plugins import PluginError, plugins_blamed
 from ..decode.segments import Audio
 from ..runtime.recogniser import Recogniser
-from .chat import Chat
 from .grammar.file import read_grammar
 from .grammar.match import Match
 from .grammar.words import joined
 from .home_assistant import HomeAssistant
+from .remote import post_json
 from .skill import Context, Skill, SkillSettings
 from .skills import load
 from .timers import kept_timers
@@ -145,3 +149,47 @@ def assemble(
     context = Context(settings, grammar.language, timers=timers, home=home)
     chat = Chat(chat_url, chat_model, os.environ.get("SECATEUR_CHAT_KEY", "")) if chat_url else None
     return Assistant(Understanding(recogniser, grammar, phrases), load(skills), context, chat)
+
+
+SYSTEM = "You answer spoken questions in one or two short sentences that sound well when read aloud."
+TURNS = 8  # messages of a conversation that are sent along
+CLIENTS = 200  # conversations that are remembered; the one that rested longest is forgotten first
+
+
+class Chat:
+    """The conversations with every client, each for itself.
+
+    Args:
+        url: base address, such as http://localhost:8080/v1
+        model: the name the endpoint knows.
+    """
+
+    def __init__(self, url: str, model: str = "default", key: str = "", timeout: float = 30.0) -> None:
+        self.url, self.model, self.key, self.timeout = url.rstrip("/"), model, key, timeout
+        self._lock = threading.Lock()
+        self._turns: OrderedDict[str, list[dict[str, str]]] = OrderedDict()
+
+    def answer(self, text: str, client: str = "") -> str:
+        """What the endpoint answers to `text`, with the client's conversation before it.
+
+        Raises:
+            SecateurError: no answer, or not one of a chat.
+        """
+        question = {"role": "user", "content": text}
+        with self._lock:
+            before = list(self._turns.get(client, ()))
+        messages = [{"role": "system", "content": SYSTEM}, *before, question]
+        reply = post_json(
+            f"{self.url}/chat/completions", {"model": self.model, "messages": messages}, self.timeout, self.key
+        )
+        try:
+            answer = str(reply["choices"][0]["message"]["content"]).strip()
+        except (KeyError, IndexError, TypeError):
+            raise SecateurError(f"{self.url} did not answer as a chat endpoint does") from None
+        with self._lock:
+            now = self._turns.get(client, [])
+            self._turns[client] = [*now, question, {"role": "assistant", "content": answer}][-TURNS:]
+            self._turns.move_to_end(client)
+            while len(self._turns) > CLIENTS:
+                self._turns.popitem(last=False)
+        return answer

@@ -13,7 +13,6 @@ this module registers them with the Auto classes; `import secateur` does it too,
 
 from __future__ import annotations
 
-from .feature_extractor import PrunedWhisperFeatureExtractor
 from .moonshine import PrunedMoonshineConfig, PrunedMoonshineForConditionalGeneration
 from .transformer import (
     PrunedHubertConfig,
@@ -27,7 +26,7 @@ from .transformer import (
     PrunedWavLMConfig,
     PrunedWavLMForCTC,
 )
-from .whisper import PrunedWhisperConfig, PrunedWhisperForConditionalGeneration
+from .whisper import PrunedWhisperConfig, PrunedWhisperFeatureExtractor, PrunedWhisperForConditionalGeneration
 
 __all__ = [
     "PrunedHubertConfig", "PrunedHubertForCTC", "PrunedMoonshineConfig", "PrunedMoonshineForConditionalGeneration",

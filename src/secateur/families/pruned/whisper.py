@@ -1,17 +1,24 @@
-"""Whisper with layers of any widths as a model of `transformers`, `generate` and its cache included."""
+"""Whisper with layers of any widths as a model of `transformers`, `generate` and its cache included; with its feature
+extractor, whose bins, sample rate, frame shift or window may differ.
+"""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import WhisperConfig as TheirConfig
-from transformers import WhisperForConditionalGeneration
+from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration
 from transformers.cache_utils import EncoderDecoderCache
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.whisper.modeling_whisper import WhisperAttention, eager_attention_forward
 
+from ...base.options import from_dict
+from ...features.front_end import FrontEnd
+from ...features.whisper import log_mel
 from ...models.low_rank import EMBEDDING
 from ..seq2seq.layers import frame_merges
 from ..whisper.config import AttentionWidths, WhisperConfig
@@ -151,3 +158,22 @@ class PrunedWhisperForConditionalGeneration(WhisperForConditionalGeneration):
     def __init__(self, config: PrunedWhisperConfig) -> None:
         super().__init__(config)
         resize(self, secateur_config(config, WhisperConfig))
+
+
+class PrunedWhisperFeatureExtractor(WhisperFeatureExtractor):
+    """WhisperFeatureExtractor with our `front_end`, and windows of `n_samples`."""
+
+    def __init__(self, front_end: dict[str, Any] | None = None, n_samples: int = 480000, **options: Any) -> None:
+        for name in ("nb_max_frames", "mel_filters"):
+            options.pop(name, None)
+        super().__init__(**options)
+        self.front_end, self.n_samples = front_end or {}, n_samples
+        self.nb_max_frames = n_samples // self.hop_length
+
+    def _torch_extract_fbank_features(self, waveform: NDArray[np.floating], device: str = "cpu") -> Any:
+        return self._np_extract_fbank_features(waveform, device)
+
+    def _np_extract_fbank_features(self, waveform_batch: NDArray[np.floating], device: str = "cpu") -> Any:
+        """(batch, samples) to (batch, bins, frames)."""
+        front_end = from_dict(FrontEnd, self.front_end, "preprocessor_config.json: front_end")
+        return np.stack([log_mel(row, front_end).T for row in waveform_batch])
