@@ -16,7 +16,7 @@ PAGES = sorted((ROOT / "results").glob("*.md"))
 TABLE = re.compile(r"^<!-- ([\w-]+) -->\n(.*?)^<!-- /\1 -->$", re.MULTILINE | re.DOTALL)
 FACTS = re.compile(
     r"^(?:<sub>)?Source: `(?:python|secateur|experiments/|\w+=)[^`]*` · "
-    r"(?:results in )?commit `([0-9a-f]{8})`(?: with changes)? · [^·]{3,} · [^·]*\d{4}-\d\d-\d\d<br>$"
+    r"(?:results in )?commit `([0-9a-f]{7,40})`[^·]* · [^·]{3,} · [^·]*\d{4}-\d\d-\d\d<br>$"
 )
 
 
@@ -70,8 +70,8 @@ def test_the_commits_are_of_this_history() -> None:
 
     if git("rev-parse", "--is-shallow-repository") != "false":
         pytest.skip("no whole history here")
-    known = {line[:8] for line in git("log", "--format=%H").splitlines()}
-    named = {m[1] for page in PAGES for m in map(FACTS.match, page.read_text(encoding="utf-8").splitlines()) if m}
+    known = {line[:7] for line in git("log", "--format=%H").splitlines()}
+    named = {m[1][:7] for page in PAGES for m in map(FACTS.match, page.read_text(encoding="utf-8").splitlines()) if m}
     if not named & known:
         pytest.skip("the history begins anew here")
     assert len(named) > 20 and named - known == set()
