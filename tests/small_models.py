@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from secateur.data.bank import AudioBank
+from secateur.data.manifest import Utterance
+from secateur.families.seq2seq.greedy import transcribe_bank
 from secateur.families.whisper.config import AttentionWidths, DecoderWidths, EncoderWidths, WhisperConfig
 from secateur.families.whisper.model import Whisper
 from secateur.features.front_end import FrontEnd
 from secateur.models.device_session import TorchSession
 from secateur.models.groups import Group
+from secateur.models.token_network import TokenNetwork
 from secateur.runtime.onnx_session import OnnxSession
 from secateur.text.tokenizer import Tokenizer
 from secateur.text.tokens import Tokens
@@ -98,3 +103,9 @@ def random_units(group: Group, share: float, seed: int) -> list[int]:
     for block in range(group.blocks):
         kept += (torch.randperm(size, generator=generator)[:count] + block * size).tolist()
     return sorted(kept)
+
+
+def transcribe_texts(model: TokenNetwork, tokenizer: Tokenizer, utterances: Sequence[Utterance]) -> list[str]:
+    """The text of every utterance, greedily."""
+    bank = AudioBank.read(utterances, "cpu", model.config.front_end.sample_rate, label="")
+    return transcribe_bank(model, tokenizer, bank, [u.language for u in utterances], 120.0, "")

@@ -10,11 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from small_models import small_whisper  # noqa: E402
+from small_models import small_whisper, transcribe_texts  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.data.manifest import Utterance  # noqa: E402
-from secateur.families.seq2seq.greedy import transcribe_texts  # noqa: E402
 from secateur.prune.settings import ByErrorSettings  # noqa: E402
 from secateur.sensitivity.by_error import VariantErrors, remove_by_error, without  # noqa: E402
 from secateur.sensitivity.variants import BASELINE  # noqa: E402
@@ -40,7 +39,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Utterance]:
 
 def harmful(model: Any, text: Any, clips: list[Utterance]) -> tuple[str, int]:
     """A head without which a random model writes something else for most clips."""
-    texts = transcribe_texts(model, text, clips, label="")
+    texts = transcribe_texts(model, text, clips)
     for group in (g for g in model.groups() if g.kind == "head" and g.units > 1):
         for head in range(group.units):
             other = [u.text for u in targets(model, text, clips, group.name, head)]
@@ -54,7 +53,7 @@ def targets(model: Any, text: Any, clips: list[Utterance], group: str, head: int
     from secateur.sensitivity.variants import Variant
 
     small = without(model, Variant("x", "head", "", "", 1.0, {group: (head,)}))
-    texts = transcribe_texts(small, text, clips, label="")
+    texts = transcribe_texts(small, text, clips)
     return [replace(u, text=t or "a") for u, t in zip(clips, texts, strict=True)]
 
 
@@ -82,7 +81,7 @@ def test_a_head_whose_removal_gives_the_right_text_goes_for_good(told: list[Utte
     evaluator = VariantErrors(small, text, {"held": held}, CPU, RAW)
     assert evaluator.rates("held", [BASELINE])[0] == pytest.approx(removed[0].held_out[1])
     # The same removal is refused where it would make something else worse that is to be kept.
-    texts = transcribe_texts(model, text, told, label="")
+    texts = transcribe_texts(model, text, told)
     right = [replace(u, text=t or "a") for u, t in zip(told, texts, strict=True)]
     _, kept = remove_by_error(model, text, select, held, {"known": right}, settings, CPU, RAW)
     assert all(one.kept["known"][1] <= one.kept["known"][0] + 0.002 for one in kept)
@@ -91,7 +90,7 @@ def test_a_head_whose_removal_gives_the_right_text_goes_for_good(told: list[Utte
 
 def test_nothing_goes_where_everything_is_right(clips: list[Utterance]) -> None:
     model, text = small_whisper()
-    texts = transcribe_texts(model, text, clips, label="")
+    texts = transcribe_texts(model, text, clips)
     right = [replace(u, text=t or "a") for u, t in zip(clips, texts, strict=True)]
     same, removed = remove_by_error(
         model, text, right[0::2], right[1::2], {}, ByErrorSettings(most=2, kinds=("head",)), CPU, RAW

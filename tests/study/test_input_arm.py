@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("kaldialign")
 
-from small_models import small_whisper  # noqa: E402
+from small_models import small_whisper, transcribe_texts  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
@@ -22,7 +22,6 @@ from secateur.evaluate.decoded import PLAIN  # noqa: E402
 from secateur.export.onnx import export_onnx  # noqa: E402
 from secateur.families.ctc.model import CtcModel  # noqa: E402
 from secateur.families.ctc.new_model import digits_ctc  # noqa: E402
-from secateur.families.seq2seq.greedy import transcribe_texts  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
 from secateur.prune.settings import PruneSettings  # noqa: E402
 from secateur.runtime.recogniser import Recogniser  # noqa: E402
@@ -54,7 +53,7 @@ def test_what_was_cut_is_heard_by_the_runtime(speech: Path, tmp_path: Path) -> N
     recogniser = Recogniser.load(exported, threads=1)
     assert recogniser.sample_rate == 8000
     heard = [t.text for t in recogniser.transcribe_batch([u.audio for u in data.dev], PLAIN)]
-    texts = transcribe_texts(small, text, data.dev, label="")
+    texts = transcribe_texts(small, text, data.dev)
     assert np.mean([a == b for a, b in zip(heard, texts, strict=True)]) >= 0.9 and any(texts)
 
 

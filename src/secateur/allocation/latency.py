@@ -36,6 +36,8 @@ from ..runtime.onnx_session import OnnxSession
 from ..runtime.recogniser import Recogniser
 
 Matrix = NDArray[np.float64]
+SECONDS, TOKENS = 5.0, 16  # a usual clip, as in `prune.units.COSTS`
+SESSIONS, THREADS = 3, 1
 MODELS = 9  # of random widths
 
 
@@ -65,12 +67,12 @@ def macs_by_part(config: Config) -> dict[str, int]:
 
 
 def latency_model(
-    model: Network, text: TextCodec, whole: TimedExport, groups: Sequence[Group], precision: str, threads: int = 1,
+    model: Network, text: TextCodec, whole: TimedExport, groups: Sequence[Group], precision: str,
     cache: Path | None = None,
 ) -> LatencyModel:  # fmt: skip
     """The latency model of networks cut from `model` in `groups` and vocabulary, timed beside `whole`; calibrated
     once a machine, then read from the cache."""
-    path = (cache or cache_dir()) / "latency" / f"{_key(model.config, groups, precision, threads)}.json"
+    path = (cache or cache_dir()) / "latency" / f"{_key(model.config, groups, precision)}.json"
     if path.exists():
         values = read_json(path)
         return LatencyModel(**values["model"])
@@ -78,7 +80,7 @@ def latency_model(
     rows, shares, milliseconds = [macs_by_part(model.config)], [1.0], []
     for _ in track(range(MODELS), "timing parts", MODELS):
         small = shrink(model, _random_plan(groups, random) | _random_rows(model, random))
-        ms, _, share = side_by_side(whole, TimedExport(small, text, precision, threads, sessions=2), 3)
+        ms, _, share = side_by_side(whole, TimedExport(small, text, precision, sessions=2), 3)
         rows.append(macs_by_part(small.config))
         shares.append(share)
         milliseconds.append(ms)
@@ -147,16 +149,12 @@ def machine() -> dict[str, str]:
     return {"cpu": name, "system": platform.system(), "onnxruntime": onnxruntime.__version__}
 
 
-def _key(config: Config, groups: Sequence[Group], precision: str, threads: int) -> str:
+def _key(config: Config, groups: Sequence[Group], precision: str) -> str:
     """A name that changes with the machine and with what is timed."""
-    identity = [machine(), to_dict(config), [g.name for g in groups], precision, threads, SECONDS, TOKENS, MODELS]
+    identity = [machine(), to_dict(config), [g.name for g in groups], precision, THREADS, SECONDS, TOKENS, MODELS]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 
-SECONDS, TOKENS = 5.0, 16  # a usual clip, as in `prune.units.COSTS`
-
-
-SESSIONS = 3
 Samples = NDArray[np.float32]
 
 

@@ -61,9 +61,9 @@ def timestamp_rules(logits: Floats, history: Ints, tokens: Tokens) -> Floats:
     return logits
 
 
-def log_sum_exp(logits: Floats, highest: Floats | None = None) -> Floats:
-    """log of the summed exponentials over the last axis, (batch,); `highest` (batch,) if already known."""
-    top = logits.max(-1) if highest is None else highest
+def log_sum_exp(logits: Floats) -> Floats:
+    """log of the summed exponentials over the last axis, (batch,)."""
+    top = logits.max(-1)
     total: Floats = top + np.log(np.exp(logits - top[:, None]).sum(-1))
     return total
 

@@ -26,15 +26,15 @@ from .settings import PruneSettings
 from .task import task_of
 from .units import COSTS
 
+BATCHES, BATCH_SECONDS = 4, 40.0  # what evidence is gathered on
 
-def gather_evidence(
-    model: Network, tokenizer: TextCodec, data: JobData, batches: int = 4, batch_seconds: float = 40.0
-) -> Evidence:
-    """Gradients and activations of `batches` training batches, on a copy of `model`."""
+
+def gather_evidence(model: Network, tokenizer: TextCodec, data: JobData) -> Evidence:
+    """Gradients and activations of a few training batches, on a copy of `model`."""
     copied = copy.deepcopy(model).to(data.device).eval()
     groups = [g for g in copied.groups() if g.maskable and g.kind not in ("vocabulary",)]
     collector = TaylorCollector(copied, groups)
-    objective, loaded = training_batches(copied, tokenizer, data, data.training, batches, batch_seconds)
+    objective, loaded = training_batches(copied, tokenizer, data, data.training, BATCHES, BATCH_SECONDS)
     with ActivationCollector(copied) as activations:
         for batch in loaded:
             copied.zero_grad(set_to_none=True)

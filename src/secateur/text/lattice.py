@@ -24,10 +24,10 @@ class Edge:
     evidence: float = 0.0
 
 
-def best_path(edges: Sequence[Sequence[Edge]], scores: WordScores, weight: float = 1.0) -> list[str]:
+def best_path(edges: Sequence[Sequence[Edge]], scores: WordScores) -> list[str]:
     """The words of the likeliest path from position 0 to `len(edges)`; `edges[i]` start at position i.
 
-    A path's score is the sum of its edges' evidence and `weight` times the words' log probabilities. A pair that was
+    A path's score is the sum of its edges' evidence and the words' log probabilities. A pair that was
     never seen scores `unseen(before) + alone(word)`: only the best state before counts for all of these, so the work
     grows with states + edges, not with their product. Empty when no path leads to the end.
     """
@@ -38,8 +38,8 @@ def best_path(edges: Sequence[Sequence[Edge]], scores: WordScores, weight: float
         states = reached[i]
         if not states or not leaving:
             continue
-        open_end = max((score + weight * scores.unseen(word), word) for word, (score, _, _) in states.items())
-        scored = {edge: (open_end[0] + weight * scores.alone(edge.word), open_end[1]) for edge in leaving}
+        open_end = max((score + scores.unseen(word), word) for word, (score, _, _) in states.items())
+        scored = {edge: (open_end[0] + scores.alone(edge.word), open_end[1]) for edge in leaving}
         named: dict[str, list[Edge]] = {}
         for edge in leaving:
             named.setdefault(edge.word, []).append(edge)
@@ -48,7 +48,7 @@ def best_path(edges: Sequence[Sequence[Edge]], scores: WordScores, weight: float
             small, large = (after, named) if len(after) < len(named) else (named, after)
             for word in small:
                 if word in large:
-                    total = score + weight * scores.pair(before, word)
+                    total = score + scores.pair(before, word)
                     for edge in named[word]:
                         scored[edge] = max(scored[edge], (total, before))
         for edge, (score, before) in scored.items():

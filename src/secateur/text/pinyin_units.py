@@ -149,10 +149,10 @@ def pinyin_units(texts: Sequence[str], form: Form = "parts") -> PinyinUnits:
     return PinyinUnits(result, form)
 
 
-def pinyin_writer(texts: Sequence[str], form: Form = "parts") -> PinyinUnits:
+def pinyin_writer(texts: Sequence[str]) -> PinyinUnits:
     """Units for a model of its own: with the words of `texts`, which its pinyin is written with.
 
     Raises:
         SecateurError: see `pinyin_units`.
     """
-    return replace(pinyin_units(texts, form), words=learn_words(texts))
+    return replace(pinyin_units(texts), words=learn_words(texts))

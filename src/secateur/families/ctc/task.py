@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...base.errors import SecateurError
-from ...base.progress import in_halves, say, track
+from ...base.progress import in_halves, say
 from ...data.bank import AudioBank, buckets
 from ...data.clip_index import is_streamed, rows_of
 from ...data.manifest import Utterance
@@ -142,7 +142,7 @@ def recogniser_of(model: FrameNetwork, text: Inventory) -> CtcRecogniser:
 
 @torch.no_grad()
 def log_probs_bank(
-    model: FrameNetwork, bank: AudioBank, batch_seconds: float = 600.0, label: str = "", bf16: bool | None = None
+    model: FrameNetwork, bank: AudioBank, batch_seconds: float = 600.0, bf16: bool | None = None
 ) -> list[NDArray[np.float32]]:
     """Logarithms of probabilities (frames, units) of every clip in `bank`, in order, computed on the bank's device.
 
@@ -165,8 +165,8 @@ def log_probs_bank(
         outputs = log_probs.cpu().numpy()
         return [output[:count].copy() for output, count in zip(outputs, frames.tolist(), strict=True)]
 
-    for rows in track(buckets(seconds, batch_seconds, None), label, quiet=not label):
-        for row, output in zip(rows, in_halves(run, rows, label or model.config.name or "decoding"), strict=True):
+    for rows in buckets(seconds, batch_seconds, None):
+        for row, output in zip(rows, in_halves(run, rows, model.config.name or "decoding"), strict=True):
             outputs_of[row] = output
     model.train(was_training)
     return outputs_of

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ...base.progress import in_halves, track
 from ...data.bank import AudioBank, buckets
-from ...data.manifest import Utterance
 from ...decode.fallback import MOST_TOKENS
 from ...decode.loops import cut_loops
 from ...features.front_end import extractor
@@ -111,13 +110,3 @@ def transcribe_bank(
             texts[row] = tokenizer.decode(ids).strip()
     model.train(was_training)
     return texts
-
-
-def transcribe_texts(
-    model: TokenNetwork, tokenizer: Tokenizer, utterances: Sequence[Utterance], batch_seconds: float = 120.0,
-    device: str | torch.device = "cpu", label: str = "transcribing",
-) -> list[str]:  # fmt: skip
-    """The text of every utterance, greedily: reads the audio and calls `transcribe_bank`."""
-    bank = AudioBank.read(utterances, device, model.config.front_end.sample_rate, label="")
-    model.to(device)
-    return transcribe_bank(model, tokenizer, bank, [u.language for u in utterances], batch_seconds, label)
