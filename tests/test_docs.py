@@ -94,6 +94,9 @@ def test_the_snippets_do_what_the_page_says(page: Path, cache: Path, tmp_path: P
             run_fence(fence, tmp_path, ROOT, names)
         except Exception as problem:
             raise AssertionError(f"{page.name}, line {fence.line}: {problem}") from problem
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"`(runs/[\w./-]+)`", text):  # what a page says is written there, is
+        assert (tmp_path / name).exists(), f"{page.name}: no {name}"
 
 
 def test_every_guide_is_in_the_list_of_pages() -> None:
