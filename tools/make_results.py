@@ -441,6 +441,21 @@ def assistant_table() -> list[str]:
     return [*lines, ""]
 
 
+def beam_table() -> list[str]:
+    """The bundled model greedily and with a beam of five."""
+    head = ["set", "clips", "greedy, %", "beam of 5, %", "difference, points (95 %)", "processing time, times greedy's",
+            "hours transcribed in an hour"]  # fmt: skip
+    rows = []
+    for row in read_json(ROOT / "experiments" / "bundled" / "beam.json")["rows"]:
+        low, difference, high = (f"{100 * row[key]:+.1f}".replace("-", "−") for key in ("low", "delta", "high"))
+        rows.append([
+            row["set"], str(row["clips"]), f"{100 * row['greedy']:.1f}", f"{100 * row['beam']:.1f}",
+            f"{difference} ({low} to {high})", f"{row['seconds_beam'] / row['seconds']:.1f}",
+            f"{3600 * row['hours'] / row['seconds_beam']:.0f}",
+        ])  # fmt: skip
+    return [*pipe_table(head, rows), ""]
+
+
 def orders_lines(chinese: bool = False) -> list[str]:
     """The bundled model's accepted orders in one sentence."""
     rows = read_json(ROOT / "benchmarks" / "results" / "assistant.json")["rows"]
@@ -584,6 +599,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "founding": lambda: founding.tables(packed.results(founding.RESULTS)), "allocation": allocation_table,
     "manifests": manifests_table,
     "newcomer": newcomer_table,
+    "beam": beam_table,
     "assistant": assistant_table, "streams": streams_table, "hf-ctc": lambda: families_table("hf_ctc"),
     "moonshine": lambda: families_table("moonshine"), "ctc-stream": ctc_stream_table, "sparse-cpu": sparse_cpu_table,
     "sparse-gpu": sparse_gpu_table, "faults": trust_tables.faults_table, "inputs": trust_tables.inputs_table,
