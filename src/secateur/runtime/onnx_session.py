@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..base.errors import SecateurError
-from ..base.progress import out_of_memory
+from ..base.progress import out_of_memory, trim
 from ..decode.session import Floats, Ints, TokenConfig
 from ..models.family import read_config
 from ..models.frame_merging import FRAMES, spread
@@ -187,6 +187,7 @@ def load_session(path: Path, threads: int | None) -> LoadedGraph:
     except Exception as problem:  # onnxruntime raises its own types, all different
         reason = str(problem).splitlines()[0]
         raise SecateurError(f"{path}: onnxruntime {onnxruntime.__version__} cannot load it ({reason})") from problem
+    trim()  # weights of four bits are unpacked once: what that took, hundreds of megabytes, is free again
     return LoadedGraph(session, path)
 
 
