@@ -149,7 +149,7 @@ def check_prune(prune: PruneSettings, one_shot: bool = False) -> None:
     from ..base.extras import require
 
     require("torch", "train")
-    from ..prune.method import check_settings
+    from ..prune.method import METHODS, check_settings
     from ..prune.settings import names_model, parse_target
 
     check_settings(prune)
@@ -163,7 +163,7 @@ def check_prune(prune: PruneSettings, one_shot: bool = False) -> None:
         named_folder(parse_target(prune.target).model, prune.precision)
     if prune.plan:
         check_files([Path(prune.plan)])
-    if one_shot and prune.method not in ("gradual", "refit"):
+    if one_shot and not METHODS[prune.method].one_shot:
         from ..prune.importance import CRITERIA
 
         instead = f": leave it out; --prune.criterion {prune.method} ranks by it" if prune.method in CRITERIA else ""

@@ -47,6 +47,7 @@ class Method(Callback, Generic[Net]):
     whole_units: ClassVar[bool] = False  # rather than single weights
     low_rank_updates: ClassVar[bool] = False  # whether it prunes a model of which only low-rank updates are trained
     sharded: ClassVar[bool] = False  # whether it prunes a model that is sharded over processes
+    one_shot: ClassVar[bool] = False  # whether it ranks units as a cut without training does, which is `gradual`
     Own: ClassVar[type[Any]] = NoSettings
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:

@@ -139,8 +139,7 @@ class GradualPruner(UnitMethod[Net]):
     """Ranks units by `settings.criterion` every so many steps and removes the least important, more each time."""
 
     reads = UnitMethod.reads | {"schedule", "every"}
-    low_rank_updates = True
-    sharded = True
+    low_rank_updates = sharded = one_shot = True
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         self.criterion = CRITERIA.find(settings.criterion)

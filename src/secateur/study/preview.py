@@ -17,7 +17,7 @@ from ..models.network import Network
 from ..prune.importance import CRITERIA
 from ..prune.initial_model import InitialModel
 from ..prune.measured_cuts import measured_cuts_planned
-from ..prune.method import check_low_rank_method, check_sharded_method, make_method
+from ..prune.method import METHODS, check_low_rank_method, check_sharded_method, make_method
 from ..prune.sensitivity_map import read_map, unit_scores
 from ..prune.settings import PruneSettings, parse_target
 from ..prune.task import task_of
@@ -92,7 +92,7 @@ def preview(
 def without_training(model: Network, prune: PruneSettings) -> PruneSettings:
     """The settings of a cut that nothing heals: units that stay take over nothing, and a model that was trained on
     padded clips keeps its whole audio context."""
-    if prune.method == "refit":  # the default: what stays takes over while it trains
+    if METHODS[prune.method].one_shot:  # of `refit`, the default, what stays takes over while it trains
         prune = replace(prune, method="gradual")
     return replace(prune, audio_seconds=None) if getattr(model.config, "padded", False) else prune
 

@@ -26,6 +26,7 @@ class EarlyBird(GradualPruner[Net]):
     """
 
     reads = GradualPruner.reads - {"schedule"}
+    one_shot = False
 
     def __init__(self, model: Net, settings: PruneSettings, original: float) -> None:
         super().__init__(model, settings, original)
