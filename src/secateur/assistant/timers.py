@@ -118,5 +118,5 @@ class Ringer(threading.Thread):
                 self._ring(timer)
 
     def stop(self) -> None:
-        """No more ringing."""
+        """Stop watching: no timer rings any more."""
         self._stopped.set()

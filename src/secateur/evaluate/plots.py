@@ -66,11 +66,11 @@ class Signed(Protocol):
 
     @property
     def low(self) -> float:
-        """Of the interval."""
+        """The lower end of its interval."""
 
     @property
     def high(self) -> float:
-        """Of the interval."""
+        """The upper end of its interval."""
 
 
 def forest(named: Sequence[tuple[str, Signed]], control: str = "the control") -> str:

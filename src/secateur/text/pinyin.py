@@ -53,7 +53,7 @@ class Syllable:
 
     @property
     def sound(self) -> str:
-        """Without tone."""
+        """The syllable without its tone."""
         return self.initial + self.final
 
     @property

@@ -42,12 +42,12 @@ class PinyinUnits:
 
     @property
     def language(self) -> str:
-        """Mandarin."""
+        """The language of the texts: Mandarin."""
         return "zh"
 
     @property
     def boundary(self) -> int | None:
-        """Nothing separates words."""
+        """The unit between words: none, for nothing separates them."""
         return None
 
     def begins(self) -> list[bool]:

@@ -26,7 +26,7 @@ class Inventory(Protocol):
 
     @property
     def language(self) -> str:
-        """Of the texts."""
+        """The language of the texts."""
 
     @property
     def outputs(self) -> int:

@@ -50,7 +50,7 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Either:
-    """One of them."""
+    """One of the parts is said."""
 
     parts: tuple[Node, ...]
 

@@ -161,7 +161,7 @@ class Bell:
         self._ringer.start()
 
     def stop(self) -> None:
-        """No more."""
+        """Stop watching the timers."""
         self._ringer.stop()
 
     def ringing(self) -> list[Json]:

@@ -87,7 +87,7 @@ class ConvolutionModule(nn.Module):
         return self.out(x.transpose(1, 2))  # type: ignore[no-any-return]
 
     def groups(self) -> list[Group]:
-        """Channels."""
+        """The channels of the convolution: both halves of its gate, its filter and what reads them."""
         pairs = tuple(
             Place(f"gated.{part}", 0, start=half * self.channels) for part in ("weight", "bias") for half in range(2)
         )

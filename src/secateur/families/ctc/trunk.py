@@ -35,7 +35,7 @@ class Trunk(WhisperEncoder):
         return self.norm(x), frames
 
     def readers(self) -> list[str]:
-        """The first convolution."""
+        """The weights that read the features: those of the first convolution."""
         return ["conv1.weight"]
 
     def groups(self, name: str, readers: list[str]) -> list[Group]:

@@ -77,7 +77,7 @@ class BlockBuilder(CtcBuilder):
         return self.norm(x, last)
 
     def _halved(self, x: str, name: str) -> str:
-        """Half a feed-forward."""
+        """A feed-forward whose output counts by half, as before and after attention in a Conformer block."""
         hidden = self.active(self.linear(x, [f"{name}.{self.names.up}"]))
         return self.linear(hidden, [f"{name}.{self.names.down}"], 0.5)
 

@@ -138,7 +138,7 @@ class OpenAi:
     kind = "an OpenAI .pt file"
 
     def recognises(self, path: Path) -> bool:
-        """By its ending."""
+        """Whether it is a file that ends in .pt."""
         return path.is_file() and path.suffix == ".pt"
 
     def read(self, path: Path, name: str | None, fetch: Callable[[str], Path]) -> tuple[Whisper, Tokenizer]:

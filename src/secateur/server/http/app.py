@@ -90,7 +90,7 @@ class Body:
 
 
 def too_large(most: int) -> RefusedError:
-    """413."""
+    """The answer 413 to a body of more than `most` bytes."""
     return RefusedError(413, "invalid_request_error", f"The body is larger than {most / 1e6:g} MB: send less")
 
 

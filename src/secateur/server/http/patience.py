@@ -84,7 +84,7 @@ def http_protocol(limits: Limits) -> type[asyncio.Protocol]:
             self._watch()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            """Gone."""
+            """The client left, or was cut off: its clocks stop."""
             self._stop()
             self._stall.end()
             super().connection_lost(exc)
@@ -95,7 +95,7 @@ def http_protocol(limits: Limits) -> type[asyncio.Protocol]:
             self._stall.begin(self.transport)
 
         def resume_writing(self) -> None:
-            """It does again."""
+            """The client reads again."""
             super().resume_writing()
             self._stall.end()
 
@@ -149,7 +149,7 @@ def websocket_protocol(limits: Limits) -> type[asyncio.Protocol]:
             super().handle_ping()
 
         def handle_pong(self, event: Frame) -> None:
-            """Nobody asked."""
+            """An answer to no ping of ours: more than a few in a row end the connection."""
             self._pings += 1
             if self._pings > MOST_PINGS:
                 self.transport.abort()
@@ -157,7 +157,7 @@ def websocket_protocol(limits: Limits) -> type[asyncio.Protocol]:
             super().handle_pong(event)
 
         def send_receive_event_to_app(self) -> None:
-            """A whole message."""
+            """A message is whole: the count of pings begins anew."""
             self._pings = 0
             super().send_receive_event_to_app()
 
@@ -169,7 +169,7 @@ def websocket_protocol(limits: Limits) -> type[asyncio.Protocol]:
             super().handle_cont(event)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            """Gone."""
+            """The client left, or was cut off: its clocks stop."""
             self._stall.end()
             super().connection_lost(exc)
 
@@ -180,7 +180,7 @@ def websocket_protocol(limits: Limits) -> type[asyncio.Protocol]:
             self._stall.begin(self.transport)
 
         def resume_writing(self) -> None:
-            """It does again."""
+            """The client reads again."""
             super().resume_writing()
             self._stall.end()
             if not self.read_paused and not self.transport.is_closing():
