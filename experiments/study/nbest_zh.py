@@ -19,10 +19,9 @@ from secateur.base.progress import say
 from secateur.data.bank import AudioBank, buckets
 from secateur.data.manifest import Utterance, read_manifest
 from secateur.families.seq2seq.greedy import max_tokens
-from secateur.families.seq2seq.inputs import encoder_inputs
 from secateur.families.seq2seq.mwer import nbest
 from secateur.features.front_end import extractor
-from secateur.models.token_network import TokenNetwork
+from secateur.models.token_network import TokenNetwork, encoder_inputs
 from secateur.study.pinyin_head import pinyin_evidence_of
 from secateur.text.tokenizer import Tokenizer
 from secateur.train.auxiliary import load_head

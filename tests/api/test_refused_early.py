@@ -18,8 +18,7 @@ import secateur.export.job  # noqa: E402
 from secateur.base.errors import SecateurError  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
-from secateur.evaluate.conditions import ClipSamples, build, joined_groups  # noqa: E402
-from secateur.evaluate.possible import check_possible, too_few  # noqa: E402
+from secateur.evaluate.conditions import ClipSamples, build, check_possible, joined_groups, too_few  # noqa: E402
 from secateur.export.tolerances import tolerances  # noqa: E402
 from secateur.models.checkpoint import save_checkpoint  # noqa: E402
 

@@ -23,8 +23,7 @@ from secateur.models.checkpoint import save_checkpoint
 from secateur.prune.inputs import with_merged_frames
 from secateur.prune.sensitivity_map import matching, read_map
 from secateur.prune.shrink import mask
-from secateur.sensitivity.clips import band_limited, parts_of, repeated_frames
-from secateur.sensitivity.probe import Probe, ProbeSpec
+from secateur.sensitivity.probe import Probe, ProbeSpec, band_limited, parts_of, repeated_frames
 from secateur.sensitivity.run import SensitivitySettings, run_map, saved
 from secateur.sensitivity.store import MeasurementStore
 from secateur.sensitivity.variants import BASELINE, Variant, of_branches, of_groups

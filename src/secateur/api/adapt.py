@@ -171,7 +171,7 @@ def check_conditions(settings: AdaptSettings, plan: Plan) -> None:
     Raises:
         SecateurError: the first such condition, or no test clip with words.
     """
-    from ..evaluate.possible import check_possible, spread
+    from ..evaluate.conditions import check_possible, spread
 
     spoken = spread([u for u in plan.data.tests["test"] if u.text.strip()], settings.condition_clips)
     usual = settings.conditions == AdaptSettings.conditions

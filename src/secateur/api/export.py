@@ -241,7 +241,7 @@ def check_conditions(settings: ExportSettings, by_condition: Mapping[str, float]
     Raises:
         SecateurError: the first such condition.
     """
-    from ..evaluate.possible import check_possible
+    from ..evaluate.conditions import check_possible
     from ..export.job import condition_clips
 
     if by_condition and settings.dev is not None and settings.format == "onnx":

@@ -2,13 +2,14 @@
 
 An error rate of single sentences hides what a model does where nobody speaks, in long recordings and after a prompt.
 Every condition is made in memory from the clips and a seed, so that any two systems meet the same; it is decoded as
-`transcribe` decodes, gates included.
+`transcribe` decodes, gates included. What clips and a model cannot give is known before anything is decoded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from ..audio.tone import Samples, edges, quiet_middle, room_tone
 from ..base.errors import SecateurError, nearest, several
 from ..data.manifest import Utterance
 from ..text.languages import base_language, by_characters
+from .real_use_table import TIMESTAMPS
 
 ALL = (
     "clean", "pause-0.5", "pause-2", "pause-6", "pause-10", "joined-30", "joined-120", "joined-300", "joined-1200",
@@ -278,3 +280,62 @@ def generated_sound(kind: str, count: int, rate: int, random: np.random.Generato
     level = 10 ** (float(random.uniform(-60, -15)) / 20)
     scaled = sound / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-9) * level
     return np.clip(scaled, -1, 1).astype(np.float32)
+
+
+TOO_FEW = "the clips are too few for it"
+
+
+def unable(config: object, name: str) -> str:
+    """Why a model with this config cannot take the condition `name`; empty where it can."""
+    tokens = getattr(config, "tokens", None)
+    if name.partition("-")[0] in ("prompt", "previous") and getattr(tokens, "previous", None) is None:
+        return "the model takes no prompt"
+    if name == TIMESTAMPS and getattr(tokens, "timestamps", None) is None:
+        return "the model has no timestamp tokens"
+    return ""
+
+
+def too_few(name: str, clips: Sequence[Utterance]) -> bool:
+    """Whether no recording of the condition `name` can be made of `clips`, by their lengths alone."""
+    kind, _, value = name.partition("-")
+    if kind == "joined":
+        return not joined_groups(clips, float(value))
+    if kind == "previous":
+        return not joined_groups(clips, PREVIOUS, PREVIOUS_LEAST)
+    if kind == TIMESTAMPS:
+        return not any(
+            base_language(a.language) == base_language(b.language)
+            and a.duration + TIMED_PAUSES[0] + b.duration <= TIMED_SECONDS
+            for a, b in pairwise(clips)
+        )
+    return not clips
+
+
+def spread(clips: Sequence[Utterance], count: int) -> list[Utterance]:
+    """`count` clips, evenly over the set; all of a smaller one."""
+    if len(clips) <= count:
+        return list(clips)
+    return [clips[i] for i in np.linspace(0, len(clips) - 1, count).round().astype(int)]
+
+
+def check_possible(given: Sequence[str], clips: Sequence[Utterance], config: object) -> None:
+    """Refuse names of conditions (single ones or kinds) of which `clips` or the model can give none.
+
+    Of a kind, or of all, what cannot be given is left out when it is measured.
+
+    Raises:
+        SecateurError: the first such name and why, or no clip with words.
+    """
+    spoken = [u for u in clips if u.text.strip()]
+    if given and not spoken:
+        raise SecateurError("conditions are made from clips with words, and here is none")
+    for name in given:
+        why = ""
+        for one in chosen([name]):
+            if one == "clean" and name not in ("clean", "all"):
+                continue
+            why = unable(config, one) or (TOO_FEW if too_few(one, spoken) else "")
+            if not why:
+                break
+        if why:
+            raise SecateurError(f"the condition '{name}' cannot be measured here: {why}; leave it out")

@@ -19,10 +19,9 @@ from ..runtime.contents import is_export
 from ..text.languages import base_language
 from ..text.normalise import scheme_of
 from .bootstrap import RESAMPLES
-from .conditions import Case, ClipSamples, build, chosen, in_order
+from .conditions import TOO_FEW, Case, ClipSamples, build, check_possible, chosen, in_order, unable
 from .decoded import PIECE, speaks
 from .error_rate import compare_texts, overall_metric
-from .possible import TOO_FEW, check_possible, unable
 from .result import Result, Row, read_result, write_result
 from .run import summarise
 

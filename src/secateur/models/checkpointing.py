@@ -16,8 +16,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ..base.errors import SecateurError
-from .cache import LayerCache
 from .network import Network
+from .token_network import LayerCache
 
 _recomputing = 0
 

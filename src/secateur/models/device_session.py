@@ -18,9 +18,8 @@ from ..decode.rules import Rules
 from ..decode.search import Hypothesis
 from ..decode.session import Floats, Ints, TokenConfig
 from ..features.front_end import extractor
-from .cache import DecoderCache, LayerCache
 from .frame_merging import spread
-from .token_network import TokenNetwork
+from .token_network import DecoderCache, LayerCache, TokenNetwork
 
 
 @dataclass(frozen=True)

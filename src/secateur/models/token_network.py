@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..base.errors import SecateurError
-from .cache import DecoderCache, LayerCache
+from ..decode.session import TokenConfig
 from .groups import Group, Place
 from .network import Network
 
@@ -157,3 +158,66 @@ class TokenNetwork(Network):
 def valid_positions(counts: Tensor, length: int) -> Tensor:
     """True (batch, length) for the first `counts` (batch,) of each row."""
     return torch.arange(length, device=counts.device) < counts[:, None]
+
+
+@dataclass
+class LayerCache:
+    """Keys and values of one decoder layer, each (batch, heads, length, dim): of the audio, and of past tokens."""
+
+    cross_keys: Tensor
+    cross_values: Tensor
+    keys: Tensor | None = None
+    values: Tensor | None = None
+
+    @property
+    def past(self) -> int:
+        """How many tokens are in the cache."""
+        return 0 if self.keys is None else self.keys.shape[2]
+
+    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Append along time and return all keys and values so far."""
+        if self.keys is not None and self.values is not None:
+            keys, values = torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2)
+        self.keys, self.values = keys, values
+        return keys, values
+
+    def pick(self, rows: Tensor) -> LayerCache:
+        """The cache of the batch rows `rows` (beam search reorders, finished rows leave)."""
+        return LayerCache(
+            self.cross_keys[rows],
+            self.cross_values[rows],
+            None if self.keys is None else self.keys[rows],
+            None if self.values is None else self.values[rows],
+        )
+
+
+@dataclass
+class DecoderCache:
+    """One `LayerCache` a layer, the attention mask of the encoder output, and how many tokens are cached."""
+
+    layers: list[LayerCache]
+    memory_mask: Tensor | None = None
+    length: int = field(default=0)
+    frames: Tensor | None = None  # (batch, first positions) the position that each went into, of similar ones merged
+
+    def pick(self, rows: Tensor) -> DecoderCache:
+        """The cache of the batch rows `rows`."""
+        mask = None if self.memory_mask is None else self.memory_mask[rows]
+        frames = None if self.frames is None else self.frames[rows]
+        return DecoderCache([layer.pick(rows) for layer in self.layers], mask, self.length, frames)
+
+
+def encoder_inputs(
+    extract: nn.Module, audio: Tensor, lengths: Tensor, config: TokenConfig, input_mask: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Features (batch, frames, inputs) of `audio` (batch, samples), of which `lengths` (batch,) are real, and how many
+    frames of each row are (None: all, silence included).
+
+    `extract` is the front-end's `extractor`, `input_mask` the inputs that are not masked (`Network.input_mask`).
+    """
+    audio, lengths = audio[:, : config.window], lengths.clamp_max(config.window)
+    if config.padded:
+        features, _ = extract(audio, lengths, pad_to=config.window, input_mask=input_mask)
+        return features, None
+    features, frames = extract(audio, lengths, input_mask=input_mask)
+    return features, frames

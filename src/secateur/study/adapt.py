@@ -20,9 +20,8 @@ from ..data.job import JobData
 from ..data.manifest import Utterance
 from ..evaluate.bootstrap import too_few_to_compare
 from ..evaluate.compare import compare_results
-from ..evaluate.conditions import chosen
+from ..evaluate.conditions import chosen, spread
 from ..evaluate.decoded import decoded
-from ..evaluate.possible import spread
 from ..evaluate.real_use import measure, read_results, source_of, write_results
 from ..evaluate.real_use_table import change_table, changes, drifted, lines
 from ..evaluate.result import Result, read_result, write_result

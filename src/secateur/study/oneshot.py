@@ -25,7 +25,7 @@ from ..prune.settings import ByErrorSettings, PruneSettings, names_model
 from ..prune.task import task_of
 from ..prune.units import COSTS, GradualPruner
 from ..sensitivity.by_error import remove_by_error
-from ..sensitivity.clips import in_turn
+from ..sensitivity.probe import in_turn
 from .preview import without_training
 
 SETTINGS = "prune.json"  # what was removed, beside the checkpoint

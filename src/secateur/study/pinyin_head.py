@@ -18,10 +18,9 @@ from ..data.manifest import Utterance
 from ..decode.segments import Transcript
 from ..evaluate.corrected import PINYIN_EXTRA
 from ..evaluate.result import Result
-from ..families.seq2seq.inputs import encoder_inputs
 from ..features.front_end import extractor
 from ..models.network import Network
-from ..models.token_network import TokenNetwork
+from ..models.token_network import TokenNetwork, encoder_inputs
 from ..runtime.recogniser import Recogniser
 from ..text.head_evidence import HeadEvidence
 from ..text.phones import Phones

@@ -21,9 +21,8 @@ from ...models.groups import Group
 from ...models.network import FrameNetwork
 from ...prune.importance import Evidence
 from ...prune.places import parameter_masks
-from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of, rate_variants
 from ...sensitivity.gates import ends
-from ...sensitivity.probe import EVIDENCE, ProbeSpec
+from ...sensitivity.probe import EVIDENCE, ProbeSpec, band_limited, changed_features, in_turn, parts_of, rate_variants
 from ...sensitivity.variants import BASELINE, Variant, merge_variants, merging_config, zeroed
 from ...text.units import Inventory
 from ..seq2seq.layers import frame_merges

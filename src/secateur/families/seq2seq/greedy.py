@@ -13,10 +13,8 @@ from ...data.bank import AudioBank, buckets
 from ...decode.fallback import MOST_TOKENS
 from ...decode.loops import cut_loops
 from ...features.front_end import extractor
-from ...models.cache import DecoderCache
-from ...models.token_network import TokenNetwork
+from ...models.token_network import DecoderCache, TokenNetwork, encoder_inputs
 from ...text.tokenizer import Tokenizer
-from .inputs import encoder_inputs
 
 
 @torch.no_grad()

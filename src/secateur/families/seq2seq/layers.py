@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...models.cache import LayerCache
 from ...models.frame_merging import SHORT
 from ...models.groups import Group, Place, prefixed
+from ...models.token_network import LayerCache
 
 FAR = 1 << 20  # a frame beyond any clip
 

@@ -22,8 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...evaluate.error_rate import compare_texts
-from ...models.cache import DecoderCache, LayerCache
-from ...models.token_network import TokenNetwork
+from ...models.token_network import DecoderCache, LayerCache, TokenNetwork
 from ...text.tokenizer import Tokenizer
 from ...train.targets import IGNORE, token_batch
 from .greedy import max_tokens, suppression_bias

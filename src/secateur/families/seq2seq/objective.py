@@ -12,14 +12,13 @@ from torch import Tensor, nn
 
 from ...audio.resample_torch import resample_rows
 from ...decode.prompt import word_list
-from ...models.token_network import TokenNetwork
+from ...models.token_network import TokenNetwork, encoder_inputs
 from ...text.tokenizer import Tokenizer
 from ...text.tokens import Tokens
 from ...train.loss import Batch, cross_entropy, distillation, speech_expected_loss
 from ...train.mix import Example
 from ...train.settings import TrainSettings
 from ...train.targets import IGNORE, TokenTarget, batch_of_rows, bpe_dropout_row
-from .inputs import encoder_inputs
 from .mwer import MwerTarget, mwer_loss
 
 STEPS_KEPT = 6  # targets of so many steps: those that are prepared ahead, and this one

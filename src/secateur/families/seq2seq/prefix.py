@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ...models.cache import DecoderCache, LayerCache
 from ...models.groups import Group
-from ...models.token_network import TokenNetwork
+from ...models.token_network import DecoderCache, LayerCache, TokenNetwork
 from ...prune.evidence import ActivationCollector, TaylorCollector
 from ...prune.importance import Evidence
 from ...sensitivity.gates import Gates

@@ -15,18 +15,15 @@ from ...data.bank import AudioBank, buckets
 from ...data.manifest import Utterance
 from ...decode.loops import cut_loops
 from ...features.front_end import extractor
-from ...models.cache import DecoderCache
 from ...models.groups import Group
-from ...models.token_network import TokenNetwork
+from ...models.token_network import DecoderCache, TokenNetwork, encoder_inputs
 from ...prune.importance import Evidence
-from ...sensitivity.clips import band_limited, changed_features, in_turn, parts_of
 from ...sensitivity.gates import Gates
-from ...sensitivity.probe import EVIDENCE, ProbeSpec
+from ...sensitivity.probe import EVIDENCE, ProbeSpec, band_limited, changed_features, in_turn, parts_of
 from ...sensitivity.variants import BASELINE, Variant, merging_config
 from ...text.clean import as_sentence
 from ...text.tokenizer import Tokenizer
 from ...train.targets import IGNORE, TokenBatch, token_batch
-from .inputs import encoder_inputs
 from .layers import frame_merges
 from .prefix import Prefix, gather
 from .sites import input_variants, kept_rows, retokenised

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...decode.session import TokenConfig
 from ...models.family import family_of
 from ...models.groups import Group
-from ...sensitivity.clips import rate_variants
+from ...sensitivity.probe import rate_variants
 from ...sensitivity.variants import Variant, merge_variants
 from ...text.tokenizer import Tokenizer
 

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from ...decode.session import TokenConfig
-from ...models.cache import DecoderCache, LayerCache
 from ...models.groups import Group
-from ...models.token_network import TokenNetwork
+from ...models.token_network import DecoderCache, LayerCache, TokenNetwork
 from ...sensitivity.gates import Gates
 from ...sensitivity.variants import BASELINE, Variant
 from .greedy import max_tokens, suppression_bias

@@ -149,7 +149,7 @@ def websocket_protocol(limits: Limits) -> type[asyncio.Protocol]:
             super().handle_ping()
 
         def handle_pong(self, event: Frame) -> None:
-            """An answer to no ping of ours: more than a few in a row end the connection."""
+            """A pong that answers no ping of ours; more than `MOST_PINGS` between two messages end the connection."""
             self._pings += 1
             if self._pings > MOST_PINGS:
                 self.transport.abort()
