@@ -39,6 +39,7 @@ Matrix = NDArray[np.float64]
 SECONDS, TOKENS = 5.0, 16  # a usual clip, as in `prune.units.COSTS`
 SESSIONS, THREADS = 3, 1
 MODELS = 9  # of random widths
+Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -153,9 +154,6 @@ def _key(config: Config, groups: Sequence[Group], precision: str) -> str:
     """A name that changes with the machine and with what is timed."""
     identity = [machine(), to_dict(config), [g.name for g in groups], precision, THREADS, SECONDS, TOKENS, MODELS]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
-
-
-Samples = NDArray[np.float32]
 
 
 class TimedExport:

@@ -31,6 +31,9 @@ from .understand import Understanding, Understood
 
 _LOG = logging.getLogger(__name__)
 EXCEPTING = re.compile(r"\b(except|apart from|but not)\b|除了|除去", re.IGNORECASE)
+SYSTEM = "You answer spoken questions in one or two short sentences that sound well when read aloud."
+TURNS = 8  # messages of a conversation that are sent along
+CLIENTS = 200  # conversations that are remembered; the one that rested longest is forgotten first
 
 
 @dataclass(frozen=True)
@@ -149,11 +152,6 @@ def assemble(
     context = Context(settings, grammar.language, timers=timers, home=home)
     chat = Chat(chat_url, chat_model, os.environ.get("SECATEUR_CHAT_KEY", "")) if chat_url else None
     return Assistant(Understanding(recogniser, grammar, phrases), load(skills), context, chat)
-
-
-SYSTEM = "You answer spoken questions in one or two short sentences that sound well when read aloud."
-TURNS = 8  # messages of a conversation that are sent along
-CLIENTS = 200  # conversations that are remembered; the one that rested longest is forgotten first
 
 
 class Chat:

@@ -10,6 +10,24 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError
 
+Array = NDArray[np.float32]
+# What is subtracted and what a sample is divided by, of integers as sound files have them.
+SCALES = {"int8": (0, 1 << 7), "uint8": (1 << 7, 1 << 7), "int16": (0, 1 << 15), "int32": (0, 1 << 31)}
+MOST_CHANNELS = 16
+RATES = (4_000, 384_000)  # Hz, as of files
+OVER = 2.0  # floats beyond so many times full scale are made quieter, as a whole, instead of clipped
+LOUDEST = 100.0  # a float a hundred times full scale is an integer that was not divided
+Channel = Literal["auto", "mix", "left", "right"] | int  # a number counts from 0
+SIDES = ("left", "right")
+PIECE = 0.25  # seconds of channels that are judged at a time
+CANCELLED = 0.25  # energy of the mean of two, where that of unrelated channels is 1 and that of equal ones 2
+CANCELLED_OF_MORE = 0.1  # of more than two, where nobody wires a cable wrongly
+SPOKEN, VARYING = -45.0, 12.0  # dBFS that a channel with speech reaches, and dB that it varies by
+UNLIKE = 0.4  # correlation of levels, and of samples, below which two channels have different speakers
+SHARE = 0.05  # of a recording's energy that lies in such pieces, from which on the mean is not used
+SILENCE_DB = -60.0  # quieter than the noise of nearly every room and microphone
+CLIPPED = 0.999  # a magnitude from here on counts as clipped; lossy codecs and resampling move it a little below 1
+
 
 def resample(audio: NDArray[np.float32], source_rate: float, target_rate: float) -> NDArray[np.float32]:
     """`audio` (samples,) at `source_rate` Hz, as it sounds at `target_rate` Hz."""
@@ -17,16 +35,6 @@ def resample(audio: NDArray[np.float32], source_rate: float, target_rate: float)
         return audio
     resampled: NDArray[np.float32] = soxr.resample(audio, source_rate, target_rate, quality="HQ")
     return resampled.astype(np.float32, copy=False)
-
-
-Array = NDArray[np.float32]
-
-# What is subtracted and what a sample is divided by, of integers as sound files have them.
-SCALES = {"int8": (0, 1 << 7), "uint8": (1 << 7, 1 << 7), "int16": (0, 1 << 15), "int32": (0, 1 << 31)}
-MOST_CHANNELS = 16
-RATES = (4_000, 384_000)  # Hz, as of files
-OVER = 2.0  # floats beyond so many times full scale are made quieter, as a whole, instead of clipped
-LOUDEST = 100.0  # a float a hundred times full scale is an integer that was not divided
 
 
 def as_samples(values: object, wanted: int, sample_rate: float | None = None) -> Array:
@@ -91,16 +99,6 @@ def _one_channel(sides: Array, rate: float) -> Array:
     mixer = Mixer()
     mixed = mixer.mix(sides, round(rate))
     return sides[:, mixer.loudest] if sides.shape[1] > 1 and mixer.cancels else mixed
-
-
-Channel = Literal["auto", "mix", "left", "right"] | int  # a number counts from 0
-SIDES = ("left", "right")
-PIECE = 0.25  # seconds that are judged at a time
-CANCELLED = 0.25  # energy of the mean of two, where that of unrelated channels is 1 and that of equal ones 2
-CANCELLED_OF_MORE = 0.1  # of more than two, where nobody wires a cable wrongly
-SPOKEN, VARYING = -45.0, 12.0  # dBFS that a channel with speech reaches, and dB that it varies by
-UNLIKE = 0.4  # correlation of levels, and of samples, below which two channels have different speakers
-SHARE = 0.05  # of a recording's energy that lies in such pieces, from which on the mean is not used
 
 
 class Mixer:
@@ -192,10 +190,6 @@ def side_name(number: int, count: int) -> str:
     (['left', 'right'], '3')
     """
     return SIDES[number] if count == 2 else str(number + 1)
-
-
-SILENCE_DB = -60.0  # quieter than the noise of nearly every room and microphone
-CLIPPED = 0.999  # a magnitude from here on counts as clipped; lossy codecs and resampling move it a little below 1
 
 
 def rms_db(audio: NDArray[np.floating]) -> float:

@@ -21,6 +21,9 @@ from .remote import open_remote, url_of, write_remote
 
 MOST_TEXT = 256 << 20  # bytes of a JSON, TOML or text file; the largest that we know, a tokenizer, has 20 MB
 MOST_TOML = 16 << 20  # bytes; people write these by hand
+Json = dict[str, Any]  # an object of a JSON file; what reads it checks its values
+_AT_FDCWD = -100
+_EXCHANGE = 2  # RENAME_EXCHANGE: both names exist before, between and after
 
 
 def cache_dir() -> Path:
@@ -77,9 +80,6 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 `text` to `path` atomically; half a surrogate pair, which no UTF-8 holds, as its JSON escape."""
     write_bytes(path, text.encode(errors="backslashreplace"))
-
-
-Json = dict[str, Any]  # an object of a JSON file; what reads it checks its values
 
 
 def write_json(path: str | Path, value: object, indent: int | None = 2) -> None:
@@ -173,10 +173,6 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise SecateurError(f"{path}: not valid TOML ({problem})") from problem
     except RecursionError:
         raise SecateurError(f"{path}: not valid TOML (nested too deep)") from None
-
-
-_AT_FDCWD = -100
-_EXCHANGE = 2  # RENAME_EXCHANGE: both names exist before, between and after
 
 
 def replace_folder(finished: Path, target: Path) -> None:

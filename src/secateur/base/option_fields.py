@@ -20,6 +20,8 @@ from typing import Any
 from .errors import SecateurError, either, nearest
 from .remote import url_of
 
+FOLDER = "folder"
+
 
 def part_of(hint: object) -> type | None:
     """The settings dataclass that a field holds, `X | None` included; None for a plain value."""
@@ -161,9 +163,6 @@ def _spellings(cls: type) -> Iterator[tuple[str, list[str]]]:
             short = path.split(".")[0] in flat
             full = [f"{start}.{name}" for start in names for name in inner]
             yield (path, [*inner, *full]) if short else (f"{one.name}.{path}", full)
-
-
-FOLDER = "folder"
 
 
 def check_outputs(settings: object) -> None:

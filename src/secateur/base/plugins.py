@@ -35,6 +35,11 @@ GROUPS = {
     "writers": "a format to export to: a `models.family.Writer`",
     "skills": "a module whose functions are skills (`assistant.skill`)",
 }
+WORDS = {
+    "families": "family", "features": "kind of features", "criteria": "criterion",
+    "weight_criteria": "criterion for single weights", "schedules": "schedule", "methods": "pruning method",
+    "writers": "export format", "skills": "module of skills",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -108,13 +113,6 @@ class Registry(Mapping[str, T]):
             start = f"{where}: " if where else ""
             raise SecateurError(f"{start}no {self.what} '{name}'{nearest(name, self)} (known: {', '.join(self)})")
         return self[name]
-
-
-WORDS = {
-    "families": "family", "features": "kind of features", "criteria": "criterion",
-    "weight_criteria": "criterion for single weights", "schedules": "schedule", "methods": "pruning method",
-    "writers": "export format", "skills": "module of skills",
-}  # fmt: skip
 
 
 class PluginError(SecateurError):

@@ -21,6 +21,11 @@ from .errors import SecateurError
 from .locale import translated
 
 T = TypeVar("T")
+_CANCELLED: ContextVar[Callable[[], bool] | None] = ContextVar("cancelled", default=None)
+# torch on a CPU, onnxruntime, cuBLAS and cuDNN have no exception type of their own for it.
+_EXHAUSTED = re.compile(
+    "can't allocate memory|not enough memory|failed to allocate memory|bad_alloc|alloc_failed|bad allocation"
+)
 
 
 def track(items: Iterable[T], label: str, total: int | None = None, quiet: bool = False) -> Iterator[T]:
@@ -77,9 +82,6 @@ def _plain(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
     say(f"{label}: {count}/{total or count} done ({time.monotonic() - start:.1f} s)")
 
 
-_CANCELLED: ContextVar[Callable[[], bool] | None] = ContextVar("cancelled", default=None)
-
-
 class CancelledWorkError(Exception):
     """The work was given up before its end; there is nobody to tell."""
 
@@ -103,12 +105,6 @@ def check_cancelled() -> None:
     cancelled = _CANCELLED.get()
     if cancelled is not None and cancelled():
         raise CancelledWorkError
-
-
-# torch on a CPU, onnxruntime, cuBLAS and cuDNN have no exception type of their own for it.
-_EXHAUSTED = re.compile(
-    "can't allocate memory|not enough memory|failed to allocate memory|bad_alloc|alloc_failed|bad allocation"
-)
 
 
 def out_of_memory(problem: BaseException) -> bool:

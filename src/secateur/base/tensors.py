@@ -24,6 +24,11 @@ TYPES = {
 
 
 PRECISIONS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}  # torch's names for our names of types
+LONGEST_HEADER = 100 << 20  # bytes; the format's own limit
+BITS = {
+    "F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16, "I16": 16, "U16": 16,
+    "I8": 8, "U8": 8, "BOOL": 8, "F8_E4M3": 8, "F8_E5M2": 8,
+}  # fmt: skip
 
 
 def dtype_of(precision: str) -> Any:
@@ -87,13 +92,6 @@ def write_sharded(
         write_tensors(folder / name, piece, metadata, dtype)
         where |= dict.fromkeys(piece, name)
     write_json(folder / f"{STEM}.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": where})
-
-
-LONGEST_HEADER = 100 << 20  # bytes; the format's own limit
-BITS = {
-    "F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16, "I16": 16, "U16": 16,
-    "I8": 8, "U8": 8, "BOOL": 8, "F8_E4M3": 8, "F8_E5M2": 8,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

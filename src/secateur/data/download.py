@@ -18,6 +18,12 @@ from .recording import Recording
 from .split import split_by_speaker
 from .transfer import fetch
 
+OPENSLR = (
+    "https://www.openslr.org/resources/",
+    "https://us.openslr.org/resources/",
+    "https://openslr.elda.org/resources/",
+)
+
 
 def download(
     name: str, folder: Path | None = None, parts: Sequence[str] = (), base_url: str | None = None,
@@ -112,13 +118,6 @@ def write_manifests(source: PublicCorpus, folder: Path, parts: Sequence[str], qu
                 written[name] = folder / f"{name}.jsonl"
                 write_manifest(written[name], members)
     return written
-
-
-OPENSLR = (
-    "https://www.openslr.org/resources/",
-    "https://us.openslr.org/resources/",
-    "https://openslr.elda.org/resources/",
-)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,10 @@ CODE_PAGES = {
 WESTERN = "cp1252"
 # In a text of Western Europe letters beyond ASCII stand alone or in pairs, among ASCII ones.
 _FOREIGN = re.compile(r"[\u00c0-\u017f]{4,}")
+RECORDING = OtherFile(
+    "a recording", "`secateur data prepare FOLDER --out SET.jsonl` makes a manifest of recordings and their transcripts"
+)
+PREPARE = ": `secateur data prepare` makes one of tables, lists, folders and exports of annotation tools"
 
 
 def decode_text(data: bytes, name: str, encoding: str | None = None, language: str = "en") -> tuple[str, str]:
@@ -84,12 +88,6 @@ def read_text(path: Path, encoding: str | None = None, language: str = "en") -> 
     if encoding is None and (what := described(path)):
         raise SecateurError(f"{path}: {what}")
     return decode_text(read_limited(path), str(path), encoding, language)
-
-
-RECORDING = OtherFile(
-    "a recording", "`secateur data prepare FOLDER --out SET.jsonl` makes a manifest of recordings and their transcripts"
-)
-PREPARE = ": `secateur data prepare` makes one of tables, lists, folders and exports of annotation tools"
 
 
 def described(path: Path) -> str:

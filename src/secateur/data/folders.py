@@ -20,6 +20,7 @@ KIND = re.compile(
     r"subtitles?|subs|srt|vtt|textgrids?|alignments?|aligned|eaf|elan|stm|ctm|json|sentences?|utterances?)$",
     re.IGNORECASE,
 )
+GROUP = "speaker"
 
 
 def whose(folders: Sequence[str]) -> tuple[str, ...]:
@@ -73,9 +74,6 @@ def contradict(written: PurePath, path: PurePath, known: frozenset[str]) -> bool
         return False
     foreign = named[-1] in known
     return foreign or (bool(there) and there[-1] not in named and not written.is_absolute())
-
-
-GROUP = "speaker"
 
 
 def speaker_pattern(pattern: str) -> Callable[[str], str]:

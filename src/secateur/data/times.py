@@ -13,6 +13,18 @@ IN_TEXT = re.compile(
     rf"[\[(<]\s*{CLOCK}\s*(?:-->?|–|-|,|\])|{CLOCK}\s*-->|(?<![\w.])\d+[.,]\d{{2,}}\s+\d+[.,]\d{{2,}}(?![\w.])"
     r"|(?<!\d)\d{1,2}:\d{2}:\d{2}[.,]\d{1,3}|[\[(]\s*\d+[.,]\d+\s*(?:-|–|-->?|,|:|\s)\s*\d+[.,]\d+\s*[\])]"
 )
+WORDS = re.compile(r"^(?:channel|chan|ch|kanal|canale?|voie|side|track|#)[\s_.:#-]*(?=\w)", re.IGNORECASE)
+NAMED = {
+    word: number
+    for number, words in enumerate(
+        (
+            ("left", "l", "links", "gauche", "izquierda", "izq", "sinistra", "esquerda", "左", "左声道"),
+            ("right", "r", "rechts", "droite", "derecha", "der", "destra", "direita", "右", "右声道"),
+        )
+    )
+    for word in words
+} | {letter: number for number, letter in enumerate("abcdefgh")}
+EVERY = frozenset({"", "*", "all", "both", "mix", "mixed", "mono", "none", "null", "stereo"})
 
 
 def seconds_of(value: object) -> float | None:
@@ -43,20 +55,6 @@ def times_in(text: str) -> str:
     """
     match = IN_TEXT.search(text)
     return match[0].strip() if match else ""
-
-
-WORDS = re.compile(r"^(?:channel|chan|ch|kanal|canale?|voie|side|track|#)[\s_.:#-]*(?=\w)", re.IGNORECASE)
-NAMED = {
-    word: number
-    for number, words in enumerate(
-        (
-            ("left", "l", "links", "gauche", "izquierda", "izq", "sinistra", "esquerda", "左", "左声道"),
-            ("right", "r", "rechts", "droite", "derecha", "der", "destra", "direita", "右", "右声道"),
-        )
-    )
-    for word in words
-} | {letter: number for number, letter in enumerate("abcdefgh")}
-EVERY = frozenset({"", "*", "all", "both", "mix", "mixed", "mono", "none", "null", "stereo"})
 
 
 class ChannelNames:

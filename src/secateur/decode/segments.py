@@ -23,6 +23,7 @@ from ..text.tokens import Tokens
 from .rules import STEP
 
 Audio = NDArray[np.float32]
+Format = Literal["txt", "json", "srt", "vtt"]
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,6 @@ def quiet_cuts(audio: Audio, longest: int, sample_rate: int) -> list[tuple[int, 
         pieces.append((start, end))
         start = end
     return pieces
-
-
-Format = Literal["txt", "json", "srt", "vtt"]
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ TIMED = (2, 4)  # clips in a recording whose joints are asked for
 TIMED_SECONDS = 27.0  # at most
 TIMED_PAUSES = (0.4, 4.0)  # s between them
 MAX_GENERATED = 60  # at most so many recordings without speech are made where none are given
+TOO_FEW = "the clips are too few for it"
 
 
 @dataclass(frozen=True)
@@ -280,9 +281,6 @@ def generated_sound(kind: str, count: int, rate: int, random: np.random.Generato
     level = 10 ** (float(random.uniform(-60, -15)) / 20)
     scaled = sound / max(float(np.sqrt(np.mean(np.square(sound)))), 1e-9) * level
     return np.clip(scaled, -1, 1).astype(np.float32)
-
-
-TOO_FEW = "the clips are too few for it"
 
 
 def unable(config: object, name: str) -> str:

@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 _HZ_PER_MEL = 200 / 3
 _BREAK_HZ, _BREAK_MEL = 1000.0, 15.0
 _LOG_STEP = np.log(6.4) / 27
+_TOGETHER = 16  # filters a band: fewer multiply less by zero, more keep the products large
+DELTA_CONTEXT = 2  # frames to each side
+SCALE = np.float32(0.1)  # 1 / (2 * (1 + 4))
+LEAST_DEVIATION = 0.04  # log units, less than speech and its deltas have: digital silence is not blown up
 
 
 def hz_to_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -76,9 +80,6 @@ def mel_filters(sample_rate: int, window: int, bins: int, top_hz: float | None =
     return filters
 
 
-_TOGETHER = 16  # filters a band: fewer multiply less by zero, more keep the products large
-
-
 @dataclass(frozen=True, eq=False)
 class Band:
     """Neighbouring filters, and the lines of the spectrum that any of them covers."""
@@ -103,11 +104,6 @@ def apply_bands(power: NDArray[np.float32], bands: tuple[Band, ...], out: NDArra
     """Write `power` (frames, lines) through the filters into `out` (frames, bins)."""
     for band in bands:
         np.matmul(power[:, band.lines], band.filters, out=out[:, band.bins])
-
-
-DELTA_CONTEXT = 2  # frames to each side
-SCALE = np.float32(0.1)  # 1 / (2 * (1 + 4))
-LEAST_DEVIATION = 0.04  # log units, less than speech and its deltas have: digital silence is not blown up
 
 
 def frames_of(samples: NDArray[np.floating], size: int, hop: int) -> NDArray[np.floating]:

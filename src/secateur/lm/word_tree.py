@@ -18,6 +18,7 @@ from ..text.units import Inventory
 from .ngram import KEPT, LanguageModel
 
 ROOT, OPEN, NO_NODE = 0, 1, -1  # nodes: before a word; in a word outside the lexicon; no such node
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,6 @@ def make_lexicon(units: Inventory, words: Sequence[str], log_probs: Sequence[flo
 
 
 _caches: WeakKeyDictionary[Any, StateCache] = WeakKeyDictionary()
-_lock = threading.Lock()
 
 
 class StateCache:

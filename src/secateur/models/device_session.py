@@ -21,6 +21,10 @@ from ..features.front_end import extractor
 from .frame_merging import spread
 from .token_network import DecoderCache, LayerCache, TokenNetwork
 
+STATE_BYTES = 24 << 30  # of a batch's keys and values
+ROWS = 256
+WAIT = 8  # steps between two looks at which rows have ended: each waits for the GPU
+
 
 @dataclass(frozen=True)
 class TorchState:
@@ -101,11 +105,6 @@ def same(cache: DecoderCache) -> DecoderCache:
     """A shallow copy of `cache`, which can be extended without changing it."""
     layers = [LayerCache(x.cross_keys, x.cross_values, x.keys, x.values) for x in cache.layers]
     return DecoderCache(layers, cache.memory_mask, cache.length, cache.frames)
-
-
-STATE_BYTES = 24 << 30  # of a batch's keys and values
-ROWS = 256
-WAIT = 8  # steps between two looks at which rows have ended: each waits for the GPU
 
 
 class DeviceSession(TorchSession):

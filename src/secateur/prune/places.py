@@ -15,6 +15,8 @@ from ..models.groups import Group, Place
 if TYPE_CHECKING:
     from torch import Tensor
 
+Array = Any  # a torch tensor or a numpy array
+
 
 def unit_sums(group: Group, values: Mapping[str, Array], places: Iterable[Place] | None = None) -> Array:
     """Sum `values` (one array a parameter) over every unit's places: an array (units,) in float32.
@@ -89,9 +91,6 @@ def kept_units(groups: Iterable[Group], keep: Mapping[str, list[int]]) -> dict[s
         mask[units] = True
         masks[name] = mask
     return masks
-
-
-Array = Any  # a torch tensor or a numpy array
 
 
 def floats(values: Array) -> Array:

@@ -14,6 +14,10 @@ BY_METHOD = frozenset({
     "pattern",
 })  # fmt: skip
 GLOBAL_KINDS = ("head", "query_key", "value", "ffn", "conv", "unit")  # what competes for a budget unless said otherwise
+KINDS = ("head", "ffn", "query_key", "value", "conv", "unit")
+RATIOS = ("latency", "parameters", "macs", "size")  # of the dense model's
+COST = "cost"  # at most what another model takes: milliseconds of a short and of a long clip, bytes
+WER = "wer"  # points of error rate that may be lost, before any tuning
 
 
 @dataclass(frozen=True)
@@ -196,9 +200,6 @@ class PruneSettings(Settings):
                 )
 
 
-KINDS = ("head", "ffn", "query_key", "value", "conv", "unit")
-
-
 @dataclass(frozen=True)
 class ByErrorSettings(Settings):
     """How removals are chosen."""
@@ -228,11 +229,6 @@ class ByErrorSettings(Settings):
         unknown = sorted(set(self.kinds) - set(KINDS))
         if unknown:
             raise SecateurError(f"kinds: no '{unknown[0]}' can be removed by error (known: {', '.join(KINDS)})")
-
-
-RATIOS = ("latency", "parameters", "macs", "size")  # of the dense model's
-COST = "cost"  # at most what another model takes: milliseconds of a short and of a long clip, bytes
-WER = "wer"  # points of error rate that may be lost, before any tuning
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ COSTS: dict[str, Cost] = {
     "weights": lambda config: float((family_of(config).weights or family_of(config).parameters)(config)),
     "macs": lambda config: float(family_of(config).macs(config, 5.0, 16, False)),  # of a usual clip, not padded
 }
+__all__ = ["COSTS", "GradualPruner"]
 
 
 class UnitMethod(Method[Net]):
@@ -130,9 +131,6 @@ class UnitMethod(Method[Net]):
         """The model without what was masked."""
         self.project(dict(self.model.named_parameters()))
         return shrink(self.model, self.keep)
-
-
-__all__ = ["COSTS", "GradualPruner"]
 
 
 class GradualPruner(UnitMethod[Net]):

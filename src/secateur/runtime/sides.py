@@ -24,6 +24,7 @@ MOST_SIDES = 8  # channels that are transcribed by themselves
 QUIET_SECONDS = 600  # of files up to which it is looked how loud they are
 LOOKED_AT = 60.0  # seconds from the beginning in which channels are compared
 SAME = 1e-3  # difference of channels that hold the same, of full scale
+FEW = 3  # passages from which on it says something that most were decoded again
 
 
 def sides_of(source: Source | Utterance, sample_rate: int, channel: Sides | None = None) -> list[tuple[str, Audio]]:
@@ -125,9 +126,6 @@ def _turns(spoken: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
             texts.append(text.strip())
     if texts:
         yield who, " ".join(texts)
-
-
-FEW = 3  # passages from which on it says something that most were decoded again
 
 
 class Remarks:

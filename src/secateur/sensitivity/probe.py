@@ -25,6 +25,8 @@ from ..weights.fetch import load_model
 from .variants import Variant
 
 EVIDENCE = 32  # clips that units are ranked by
+RATES = (11025, 8000)  # Hz, lower than 16000
+FRAME_FACTORS = (2, 3)  # how many frames become one
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,6 @@ def make_probe(spec: ProbeSpec) -> Probe:
         torch.backends.cuda.enable_cudnn_sdp(False)  # it plans anew for every shape
     model, text = load_model(spec.model)
     return probe_of(model.config)(model.to(device).eval(), text, read_clips(spec), spec, device)
-
-
-RATES = (11025, 8000)  # Hz, lower than 16000
-FRAME_FACTORS = (2, 3)  # how many frames become one
 
 
 def in_turn(utterances: Sequence[Utterance]) -> list[int]:

@@ -23,6 +23,7 @@ BRANCHES = {
     "ffn": "FFN", "ffn1": "FFN 1", "ffn2": "FFN 2", "conv": "convolution", "self_attn": "self-attention",
     "feed_forward": "FFN", "feed_forward1": "FFN 1", "feed_forward2": "FFN 2", "conv_module": "convolution",
 }  # fmt: skip
+FACTORS = {"all": 2.0, "similar": 1.5}  # which frames, and how many become one
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,6 @@ def zeroed(vector: Tensor, units: Sequence[int]) -> Tensor:
     vector = vector.clone()
     vector[torch.tensor(list(units), dtype=torch.long)] = 0.0
     return vector
-
-
-FACTORS = {"all": 2.0, "similar": 1.5}  # which frames, and how many become one
 
 
 def merge_variants(config: object) -> list[Variant]:

@@ -11,6 +11,14 @@ from typing import Any, Self
 from ..base.errors import SecateurError
 from ..base.files import Json, read_json, write_text
 
+PARTS = frozenset({
+    "BPEDecoder", "ByteFallback", "ByteLevel", "Fuse", "Lowercase", "Metaspace", "NFC", "NFD", "NFKC", "NFKD", "Nmt",
+    "Precompiled", "Prepend", "Replace", "Sequence", "Strip", "StripAccents", "Whitespace", "WhitespaceSplit",
+})  # fmt: skip
+LISTS = ("normalizers", "pretokenizers", "decoders")
+MOST_PARTS = 16
+LONGEST = 64  # letters of a text that a part replaces or prepends
+
 
 class Tokenizer:
     """Text to ids and back for one vocabulary. Ids from `end` on are special and never part of text."""
@@ -156,15 +164,6 @@ def _plain(values: Json) -> str:
         "normalizer": values.get("normalizer"), "pre_tokenizer": values["pre_tokenizer"], "post_processor": None,
         "decoder": values["decoder"], "model": model,
     }, ensure_ascii=False)  # fmt: skip
-
-
-PARTS = frozenset({
-    "BPEDecoder", "ByteFallback", "ByteLevel", "Fuse", "Lowercase", "Metaspace", "NFC", "NFD", "NFKC", "NFKD", "Nmt",
-    "Precompiled", "Prepend", "Replace", "Sequence", "Strip", "StripAccents", "Whitespace", "WhitespaceSplit",
-})  # fmt: skip
-LISTS = ("normalizers", "pretokenizers", "decoders")
-MOST_PARTS = 16
-LONGEST = 64  # letters of a text that a part replaces or prepends
 
 
 def check_parts(values: Mapping[str, object], where: str) -> None:

@@ -27,6 +27,8 @@ from .run import TrainingRun
 from .settings import TrainSettings
 from .stream import AUGMENT, SPEED, seed_for
 
+STEP = 0.02  # s, from one timestamp token to the next
+
 
 class Preparer:
     """Makes batches of a run; each process draws its own augmentation, decided by seed, step and rank."""
@@ -84,9 +86,6 @@ class Preparer:
             audio, _ = change_speed(audio, lengths, speeds, drawn)
             samples = played_lengths(samples, speeds, choice)
         return compose(examples, audio, samples, self.sample_rate, self.random, run.nonspeech)
-
-
-STEP = 0.02  # s, from one timestamp token to the next
 
 
 def compose(

@@ -15,6 +15,10 @@ from .words import joined
 
 FOLDER = Path(__file__).parent.parent / "grammars"
 KEYS = ("language", "examples", "certain", "intents", "slots", "rules")
+LONGEST = 5000  # letters of a template
+ANYTHING = {"en": {ANY: "buy some milk", NAME: "Berlin"}, "zh": {ANY: "买牛奶", NAME: "北京"}}
+LIKED = (20, 5, 7, 2, 50, 1)  # numbers of examples
+LONGEST_EXAMPLE = 40  # words
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,6 @@ class Grammar:
     intents: tuple[str, ...]
     certain: frozenset[str] = frozenset()  # slots whose value must have been recognised, not only be the nearest
     examples: tuple[str, ...] = ()  # sentences to show who asks what can be said
-
-
-LONGEST = 5000  # letters of a template
 
 
 def read_grammar(*names: str | Path, lists: Mapping[str, Mapping[str, str]] | None = None) -> Grammar:
@@ -125,11 +126,6 @@ def _strings(value: object) -> bool:
         and not isinstance(value, str)
         and all(isinstance(v, str) and len(v) <= LONGEST for v in value)
     )
-
-
-ANYTHING = {"en": {ANY: "buy some milk", NAME: "Berlin"}, "zh": {ANY: "买牛奶", NAME: "北京"}}
-LIKED = (20, 5, 7, 2, 50, 1)  # numbers of examples
-LONGEST_EXAMPLE = 40  # words
 
 
 def drawn(graph: Graph) -> list[str]:

@@ -20,6 +20,11 @@ from .media import open_media
 from .program import find_program, open_program
 from .sound import Block, Sound, check_rate
 
+_MOST_FRAMES = 1 << 40  # a FLAC file from a pipe says 2**63 - 1
+_UNREAD = 1 << 17  # bytes after the last sample that decoders read ahead, or that are tags
+_EXACT = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC")  # where any frame can be begun with
+_PREROLL = {"OGG": 1.0, "MP3": 1.0}  # seconds
+
 
 @contextlib.contextmanager
 def open_part(opened: Opened, part: Part, kind: FileKind, block: int) -> Iterator[Sound]:
@@ -85,12 +90,6 @@ def _within(sound: Sound, part: Part) -> Sound:
             left = max(0, left - len(block))
 
     return replace(sound, blocks=blocks, frames=None if sound.frames is None else part.sound)
-
-
-_MOST_FRAMES = 1 << 40  # a FLAC file from a pipe says 2**63 - 1
-_UNREAD = 1 << 17  # bytes after the last sample that decoders read ahead, or that are tags
-_EXACT = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC")  # where any frame can be begun with
-_PREROLL = {"OGG": 1.0, "MP3": 1.0}  # seconds
 
 
 class NotNativeError(Exception):

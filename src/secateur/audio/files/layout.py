@@ -34,6 +34,8 @@ _BOXED: dict[FileKind, Callable[[Opened], list[int]]] = {
     kinds.MATROSKA: boxes.matroska,
     kinds.WAVPACK: boxes.wavpack,
 }
+BEGIN, END = 2, 4  # flags of an Ogg page
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))  # bits of a byte, for its checksum
 
 
 @dataclass(frozen=True)
@@ -178,10 +180,6 @@ def _joints(opened: Opened, kind: FileKind) -> list[int]:
     if len(starts) > _MOST_PARTS:
         raise SecateurError(f"{opened.name}: more than {_MOST_PARTS} recordings in one file: divide it")
     return sorted(starts)
-
-
-BEGIN, END = 2, 4  # flags of a page
-_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclass

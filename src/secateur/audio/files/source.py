@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 
 Source = str | Path | BinaryIO
+T = TypeVar("T")
+State = tuple[str, int, int]  # a file's path, size and time of change
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,6 @@ class ByteWindow(io.RawIOBase):
         data = self.read(len(view))
         view[: len(data)] = data
         return len(data)
-
-
-T = TypeVar("T")
-State = tuple[str, int, int]  # a file's path, size and time of change
 
 
 def state_of(path: Path) -> State:

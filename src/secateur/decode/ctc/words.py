@@ -14,6 +14,7 @@ from ..alignment import word_pieces
 from ..segments import Segment, Word, confidence
 
 Spans = tuple[list[int], list[tuple[int, int]], list[float]]
+BLANK = 0
 
 
 def spans(log_probs: NDArray[np.floating]) -> tuple[list[int], list[tuple[int, int]], list[float]]:
@@ -93,9 +94,6 @@ def align(log_probs: NDArray[np.floating], units: Sequence[int]) -> Spans | None
     frame_spans = [(min(f), max(f) + 1) for f in frames]
     sure = [float(log_probs[a:b, unit].max()) for (a, b), unit in zip(frame_spans, units, strict=True)]
     return list(units), frame_spans, sure
-
-
-BLANK = 0
 
 
 def greedy(log_probs: NDArray[np.floating]) -> list[int]:

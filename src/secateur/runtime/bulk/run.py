@@ -30,6 +30,9 @@ from ..subtitles import WRITERS, SubtitleSettings
 from .clips import Piece, cut, each_once, is_manifest, name_of_file, read_clips
 from .worker import PieceWorker, Rows, TranscribeSpec, make_worker
 
+ROOT = Path("/")
+DETAILS = ("segments",)  # of a transcript, kept in a manifest only when asked for
+
 
 @dataclass(frozen=True)
 class BulkSettings:
@@ -133,10 +136,6 @@ def _state(word: str) -> list[Any]:
         return [word, *(state_of(path) for path in shard_paths(word))]
     except OSError as problem:
         raise SecateurError(f"{word}: cannot be read ({problem.strerror or problem})") from problem
-
-
-ROOT = Path("/")
-DETAILS = ("segments",)  # of a transcript, kept in a manifest only when asked for
 
 
 class Store:

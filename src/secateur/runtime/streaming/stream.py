@@ -16,6 +16,8 @@ from .events import StreamEvent, StreamOptions
 
 BEFORE = 0.3  # seconds before speech was noticed that belong to the utterance
 AFTER = 0.2  # and after it ended
+RELEASE = 0.15  # below the threshold by so much, speech has stopped (silero's own hysteresis)
+SHORTEST = 0.1  # seconds of speech that make an utterance
 
 
 @dataclass(frozen=True)
@@ -178,10 +180,6 @@ class Stream:
         drop = keep - self._first
         if drop > self.sample_rate:
             self._audio, self._first = self._audio[drop:], keep
-
-
-RELEASE = 0.15  # below the threshold by so much, speech has stopped (silero's own hysteresis)
-SHORTEST = 0.1  # seconds of speech that make an utterance
 
 
 class Endpointer:
