@@ -1,7 +1,7 @@
 """Write docs/settings.md from the settings classes: every option of every job, with default, unit, range and meaning.
 
-tools/make_settings.py            # writes the page
-tools/make_settings.py --check    # exit code 1 when the page and the classes differ
+tools/make_settings.py            # writes it, and the pages of `reference.py`: docs/commands.md, docs/formats.md
+tools/make_settings.py --check    # exit code 1 when a page and the code differ
 """
 
 from __future__ import annotations
@@ -78,15 +78,19 @@ def page() -> str:
 
 def main(words: list[str]) -> int:
     """See the module's text."""
+    import reference  # which reads tables of this file
+
+    pages = {PAGE: page(), **reference.pages()}
     if words == ["--check"]:
-        same = PAGE.exists() and PAGE.read_text(encoding="utf-8") == page()
-        if not same:
-            print(f"{PAGE}: out of date; run tools/make_settings.py", file=sys.stderr)
-        return 0 if same else 1
+        stale = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+        for path in stale:
+            print(f"{path}: out of date; run tools/make_settings.py", file=sys.stderr)
+        return int(bool(stale))
     if words:
         print(__doc__, file=sys.stderr)
         return 2
-    PAGE.write_text(page(), encoding="utf-8")
+    for path, text in pages.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 

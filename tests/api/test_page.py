@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from pathlib import Path
 
@@ -13,9 +12,10 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 
-@pytest.mark.parametrize("tool", ["make_settings", "make_reference"])
-def test_the_pages_are_up_to_date(tool: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert importlib.import_module(tool).main(["--check"]) == 0, capsys.readouterr().err
+def test_the_pages_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    import make_settings
+
+    assert make_settings.main(["--check"]) == 0, capsys.readouterr().err
 
 
 def test_every_command_and_format_has_a_table() -> None:

@@ -1,7 +1,6 @@
-"""Write docs/commands.md from the commands, and docs/formats.md from the classes whose fields files have.
+"""docs/commands.md from the commands, and docs/formats.md from the classes whose fields files have.
 
-tools/make_reference.py            # writes both pages
-tools/make_reference.py --check    # exit code 1 when a page and the code differ
+`tools/make_settings.py` writes them, beside docs/settings.md.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from secateur.runtime.contents import Contents
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 COMMANDS_HEAD = """# Commands
 
-<!-- tools/make_reference.py writes this page from the commands; edit them. -->
+<!-- tools/make_settings.py writes this page from the commands; edit them. -->
 
 What each command takes; `secateur COMMAND --help` prints the same. An option is `--name VALUE` (dashes for
 underscores), a name in capitals stands without dashes. All take `--config FILE.toml` and `--json`. In a line each:
@@ -45,7 +44,7 @@ underscores), a name in capitals stands without dashes. All take `--config FILE.
 """
 FORMATS_HEAD = """# Formats
 
-<!-- tools/make_reference.py writes this page from the classes; edit them. -->
+<!-- tools/make_settings.py writes this page from the classes; edit them. -->
 
 The fields of files that `secateur` reads and writes. An unknown key is an error that names the nearest right one.
 Nothing is pickled. TOML files (`--config`, studies) have the [settings](settings.md) as keys; grammars:
@@ -215,21 +214,6 @@ def comments(cls: type) -> dict[str, str]:
     return found
 
 
-def main(words: list[str]) -> int:
-    """See the module's text."""
-    pages = {DOCS / "commands.md": commands_page(), DOCS / "formats.md": formats_page()}
-    if words == ["--check"]:
-        stale = [path for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
-        for path in stale:
-            print(f"{path}: out of date; run tools/make_reference.py", file=sys.stderr)
-        return int(bool(stale))
-    if words:
-        print(__doc__, file=sys.stderr)
-        return 2
-    for path, text in pages.items():
-        path.write_text(text, encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def pages() -> dict[Path, str]:
+    """Both pages, by where they are."""
+    return {DOCS / "commands.md": commands_page(), DOCS / "formats.md": formats_page()}
