@@ -56,6 +56,8 @@ EVALUATE = [
     (["--out", "{place}"], "is a folder"),
     (["--correct", "{place}/words.json"], "correction by sound is for Chinese, in characters; here is en"),
     (["--correct-cost", "4"], "--correct-cost goes with --correct"),
+    (["--alternatives", "4"], "--alternatives keeps texts in the rows of a result file"),
+    (["--conditions", "clean", "--alternatives", "4"], "--alternatives does not go with --conditions"),
     (["--tune-on", "{place}/dev.jsonl"], "--tune-on chooses weights of --lm or --correct"),
     (["--nonspeech", "{place}/dev.jsonl"], "--nonspeech goes with --conditions nonspeech"),
     (["--nonspeech", "{place}/none.jsonl", "--conditions", "nonspeech"], "none.jsonl"),

@@ -12,11 +12,16 @@ pytest.importorskip("kaldialign")
 
 from small_models import inputs, small_whisper  # noqa: E402
 
+from secateur.data.bank import AudioBank  # noqa: E402
 from secateur.decode.rules import Rules  # noqa: E402
 from secateur.decode.search import beam_search  # noqa: E402
 from secateur.evaluate.error_rate import compare_texts  # noqa: E402
-from secateur.families.seq2seq.mwer import MwerTarget, clips_of, expected_errors, mwer_loss, nbest  # noqa: E402  # noqa: E402
+from secateur.families.seq2seq.greedy import max_tokens  # noqa: E402
+from secateur.families.seq2seq.mwer import MwerTarget, expected_errors, mwer_loss  # noqa: E402
+from secateur.families.seq2seq.nbest import alternatives_of, clips_of, nbest  # noqa: E402
+from secateur.features.front_end import extractor  # noqa: E402
 from secateur.models.device_session import TorchSession  # noqa: E402
+from secateur.models.token_network import encoder_inputs  # noqa: E402
 from secateur.prune.shrink import shrink  # noqa: E402
 from secateur.train.settings import TrainSettings  # noqa: E402
 
@@ -107,6 +112,21 @@ def test_the_loss_is_that_of_the_list_and_reaches_encoder_and_decoder() -> None:
     before.backward()  # type: ignore[no-untyped-call]
     for name in ("encoder.conv1.weight", "decoder.layers.0.ffn.up.weight", "decoder.token_embedding.weight"):
         assert float(dict(model.named_parameters())[name].grad.norm()) > 0
+
+
+def test_alternatives_are_the_texts_of_the_list_clip_by_clip() -> None:
+    model, tokenizer = small_whisper()
+    clips = [np.random.default_rng(i).standard_normal(n).astype(np.float32) for i, n in enumerate((9000, 16000, 9000))]
+    bank = AudioBank(clips, torch.device("cpu"))
+    lists = alternatives_of(model, tokenizer, bank, ["en"] * 3, 3, 6.0)
+    prompt, end = model.config.tokens.prompt(), model.config.tokens.end
+    for clip, listed in enumerate(lists):
+        audio = model.encode(*encoder_inputs(extractor(model.config.front_end), *bank.gather([clip]), model.config))
+        alone = nbest(model, audio, torch.tensor([prompt]), 3, max_tokens(model, prompt))
+        for place, one in enumerate(listed):
+            ids = alone.ids[place, 0].tolist()
+            assert one.text == tokenizer.decode(ids[: ids.index(end)] if end in ids else ids).strip()
+            assert one.log_prob == pytest.approx(float(alone.scores[place, 0]), abs=2e-3)
 
 
 def test_the_search_leaves_the_encoded_audio_as_it_was() -> None:

@@ -16,6 +16,7 @@ from small_models import small_config, small_tokenizer  # noqa: E402
 from secateur.base.files import read_json  # noqa: E402
 from secateur.cli import main  # noqa: E402
 from secateur.data.manifest import read_manifest, write_manifest  # noqa: E402
+from secateur.evaluate.alternatives import alternatives_in, has_alternatives  # noqa: E402
 from secateur.evaluate.result import read_result  # noqa: E402
 from secateur.families.whisper.model import Whisper  # noqa: E402
 from secateur.models.checkpoint import load_checkpoint, save_checkpoint  # noqa: E402
@@ -115,10 +116,12 @@ def test_runs_are_corrected_by_sound_with_what_their_head_heard(done: Path, plac
     # From the checkpoint, head included: the same clips, the same words, so the same numbers.
     again = tmp_path / "again.json"
     command = ["evaluate", str(run), str(sets / "test.jsonl"), "--correct", words, "--tune-on", str(sets / "dev.jsonl")]
-    assert main([*command, "--device", "cpu", "--out", str(again)]) == 0
+    assert main([*command, "--alternatives", "3", "--device", "cpu", "--out", str(again)]) == 0
     kept, found = read_result(out), read_result(again)
     assert found.settings["corrected"]["head"] is not None and kept.settings["corrected"]["head"] is not None
     assert all(str(row.extras["pinyin_heard"]).startswith("parts") for row in found.rows)
+    assert all(1 <= len(alternatives_in(row)) <= 3 for row in found.rows) and not has_alternatives(kept.rows)
+    assert found.settings["corrected"]["rescored"]["dev"] is not None
     assert [row.id for row in found.rows] == [row.id for row in kept.rows] and found.metric == kept.metric == "cer"
 
 

@@ -19,9 +19,9 @@ from head_small import heard
 from secateur.base.errors import SecateurError
 from secateur.cli import main
 from secateur.data.manifest import Utterance, read_manifest, write_manifest
-from secateur.evaluate.corrected import CHANGED, HEAD, PINYIN_EXTRA, correction, without_head
+from secateur.evaluate.corrected import CHANGED, HEAD, correction, without_head
 from secateur.evaluate.error_rate import count_errors
-from secateur.evaluate.result import Result, Row
+from secateur.evaluate.result import PINYIN_EXTRA, Result, Row
 from secateur.evaluate.run import summarise
 from secateur.lm.estimate import train_ngram
 from secateur.text.by_sound import BySound, SoundCosts, aligned

@@ -56,6 +56,13 @@ class EvaluateSettings(Settings):
     correct: Path | None = option(None, "Correct Chinese by sound with this file of `secateur text learn`.")
     correct_cost: float | None = same_as(WritingSettings, "correct_cost")
     correct_lm: Path | None = same_as(WritingSettings, "correct_lm")
+    alternatives: int | None = option(
+        None,
+        "Keep this many of each clip's likeliest texts, with their log probabilities, in the result file: correction "
+        "then takes the best of them first (checkpoints of encoder-decoder models).",
+        unit="texts",
+        least=2,
+    )
     tune_on: Path | None = option(
         None, "Choose what lm or correct weigh, bonus and penalty too, on this manifest; never the test's."
     )
@@ -144,16 +151,26 @@ def result_of(options: EvaluateSettings) -> Result:
             metric=options.metric, size=folder_bytes(Path(options.model)), settings=settings,
             normalise=options.normalise,
         )  # fmt: skip
-        if options.correct is not None and settings["runtime"] == "torch":
-            from ..study.pinyin_head import add_pinyin_evidence
-
-            result = add_pinyin_evidence(
-                result, options.model, utterances, settings["device"], settings["batch_seconds"]
-            )
+        if settings["runtime"] == "torch" and (options.correct is not None or options.alternatives is not None):
+            result = _with_evidence(result, options, utterances, settings["device"])
         return with_cost(result, config)
 
     result = on(options.manifest)
     return result if options.correct is None else _corrected(result, options, on)
+
+
+def _with_evidence(result: Result, options: EvaluateSettings, utterances: list[Utterance], device: str) -> Result:
+    """The result with what correction asks besides its texts: alternatives, and a pinyin head's output."""
+    import torch
+
+    from ..evaluate.scoring import batch_seconds
+    from ..families.seq2seq.nbest import add_alternatives
+    from ..study.pinyin_head import add_pinyin_evidence
+
+    seconds = batch_seconds(torch.device(device)) if options.batch_seconds is None else options.batch_seconds
+    if options.alternatives is not None:
+        result = add_alternatives(result, options.model, utterances, device, seconds, options.alternatives)
+    return add_pinyin_evidence(result, options.model, utterances, device, seconds)
 
 
 def _check(options: EvaluateSettings) -> None:
@@ -175,6 +192,8 @@ def _check(options: EvaluateSettings) -> None:
         if getattr(options, name) is not None and options.correct is None:
             flag = f"--{name.replace('_', '-')}"
             raise SecateurError(f"{flag} goes with --correct: name a file of `secateur text learn`, or leave it out")
+    if options.alternatives is not None and options.correct is None and (options.out is None or not options.rows):
+        raise SecateurError("--alternatives keeps texts in the rows of a result file: add --out FILE or --correct")
     if options.tune_on is not None:
         if options.correct is None and not options.decoding.lm:
             raise SecateurError("--tune-on chooses weights of --lm or --correct: add one of them, or leave it out")
@@ -242,6 +261,10 @@ def _checkpoint(options: EvaluateSettings) -> Prepared:
     from ..runtime.checkpoint import load_checkpoint_recogniser
     from ..weights.fetch import fetch, load_model
 
+    if options.alternatives is not None:
+        from ..families.seq2seq.nbest import check_alternatives
+
+        check_alternatives(load_model(options.model)[0])
     device = pick_device(options.device)
     settings: Json = {"runtime": "torch", "device": str(device)}
     if device.type == "cpu":
@@ -265,6 +288,8 @@ def _checkpoint(options: EvaluateSettings) -> Prepared:
 def _exported(options: EvaluateSettings) -> Prepared:
     from ..runtime.recogniser import Recogniser
 
+    if options.alternatives is not None:
+        raise SecateurError(f"{options.model} is exported: --alternatives is for its checkpoint, or leave it out")
     recogniser = Recogniser.load(options.model, options.threads)
     settings = {"runtime": "onnxruntime", "device": "cpu", "threads": options.threads}
     return _with_recogniser(recogniser, options, settings)

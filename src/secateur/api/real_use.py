@@ -27,7 +27,7 @@ def measure(settings: EvaluateSettings) -> Results:
     from ..evaluate.real_use import of_model, write_results
 
     names = chosen(settings.conditions)
-    for option in ("by", "correct", "correct_cost", "correct_lm", "tune_on", "metric"):
+    for option in ("by", "correct", "correct_cost", "correct_lm", "alternatives", "tune_on", "metric"):
         if getattr(settings, option) is not None:
             flag = option.replace("_", "-")
             raise SecateurError(f"--{flag} does not go with --conditions: leave out one of the two")

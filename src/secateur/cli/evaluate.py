@@ -22,7 +22,8 @@ EXAMPLE = """secateur evaluate tiny.en ../shared/data/speechocean762/test.jsonl 
 secateur evaluate runs/kiosk/exported/pruned test.jsonl --by gender
 secateur evaluate runs/kiosk/exported/pruned test.jsonl --conditions all --limit 100 --out real-use/
 secateur evaluate runs/ctc test.jsonl --lm general.npz,mine.npz --tune-on dev.jsonl
-secateur evaluate runs/zh/dense test.jsonl --correct words.json --tune-on dev.jsonl"""
+secateur evaluate runs/zh/dense test.jsonl --correct words.json --tune-on dev.jsonl
+secateur evaluate runs/zh/dense test.jsonl --alternatives 16 --correct words.json --tune-on dev.jsonl"""
 
 
 Options = EvaluateSettings

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from ..base.errors import SecateurError, nearest
 from .error_rate import Counts, total
-from .result import Row
+from .result import EVIDENCE, Row
 
 LENGTHS = (2.0, 4.0, 8.0, 15.0)  # seconds
 UNKNOWN = "not given"
@@ -65,6 +65,8 @@ def extra_names(rows: Iterable[Row], most: int = 24) -> list[str]:
     values_of: dict[str, set[str]] = {}
     for row in rows:
         for name, value in row.extras.items():
+            if name in EVIDENCE:
+                continue
             values_of.setdefault(name, set()).add(label(value))
     return sorted(name for name, values in values_of.items() if 2 <= len(values) <= most)
 
@@ -76,7 +78,7 @@ def by_extra(rows: Iterable[Row], name: str) -> list[Slice]:
         SecateurError: no clip has it; the message names the nearest one that exists.
     """
     rows = list(rows)
-    check_extra(name, {key for row in rows for key in row.extras})
+    check_extra(name, {key for row in rows for key in row.extras} - set(EVIDENCE))
     slices = breakdown(rows, lambda row: label(row.extras.get(name)))
     return sorted(slices, key=lambda s: _natural(s.name))
 

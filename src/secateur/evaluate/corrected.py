@@ -6,15 +6,15 @@ from dataclasses import asdict, dataclass, replace
 
 from ..base.errors import SecateurError
 from ..base.files import Json
-from ..text.by_sound import BySound
-from ..text.head_evidence import HeadEvidence
+from ..text.by_sound import BySound, Competition
 from ..text.normalise import normaliser
+from ..text.rescore import RescoringWeights, weights_of
+from .alternatives import has_alternatives
 from .compare import compare_results
-from .error_rate import count_errors, total
-from .result import Result, Row
-from .run import summarise
+from .error_rate import Counts, count_errors, total
+from .rescored import ATTENTION, candidates_of, chosen_weights, evidence_in, rate_with, rescored, with_rows
+from .result import PINYIN_EXTRA, Result
 
-PINYIN_EXTRA = "pinyin_heard"  # the extra that holds a pinyin head's output: see `text.head_evidence`
 CHANGED = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # nats a changed character, to choose from
 BOLD = 3.0  # of them, that with which the head's weight is chosen
 HEAD = (0.0, 0.25, 0.5, 1.0, 2.0)  # weights of the head, to choose from
@@ -44,11 +44,7 @@ def corrected(result: Result, writer: BySound, name: str | None = None) -> Resul
     for row in result.rows:
         text = clean(writer.correct(row.hypothesis, evidence_in(row)))
         rows.append(replace(row, hypothesis=text, counts=count_errors(row.reference, text, result.metric)))
-    return summarise(
-        rows, model=name or f"{result.model}, corrected", data=result.data, language=result.language,
-        metric=result.metric, seconds_compute=result.seconds_compute, parameters=result.parameters, macs=result.macs,
-        size=result.bytes, settings=result.settings, normalise=result.normalise,
-    )  # fmt: skip
+    return replace(with_rows(result, rows), model=name or f"{result.model}, corrected")
 
 
 def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[CostTrial]]:
@@ -66,14 +62,21 @@ def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[CostTrial]]:
     trials: list[CostTrial] = []
 
     def try_all(settings: list[tuple[float, float, bool]], lm: float = writer.costs.lm) -> CostTrial:
-        for changed, head, careful in settings:
-            now = writer.costing(replace(writer.costs, changed=changed, head=head, careful=careful, lm=lm))
-            counts = [
-                count_errors(row.reference, now.correct(row.hypothesis, one), dev.metric)
-                for row, one in zip(dev.rows, evidence, strict=True)
-            ]
-            share = None if writer.lm is None else lm
-            trials.append(CostTrial(changed, head, total(counts).rate, careful, share))
+        writers = [
+            writer.costing(replace(writer.costs, changed=changed, head=head, careful=careful, lm=lm))
+            for changed, head, careful in settings
+        ]
+        counts: list[list[Counts]] = [[] for _ in settings]
+        for row, one in zip(dev.rows, evidence, strict=True):
+            among: dict[bool, Competition] = {}  # what competes is found once for all that it is weighed by
+            for now, some in zip(writers, counts, strict=True):
+                careful = now.costs.careful
+                if careful not in among:
+                    among[careful] = now.competing(row.hypothesis, one)
+                some.append(count_errors(row.reference, now.decided(among[careful]), dev.metric))
+        share = None if writer.lm is None else lm
+        for (changed, head, careful), some in zip(settings, counts, strict=True):
+            trials.append(CostTrial(changed, head, total(some).rate, careful, share))
         return min(trials, key=lambda t: (t.rate, not t.careful, -t.changed, t.head))
 
     head = 0.0
@@ -94,17 +97,24 @@ def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[CostTrial]]:
 def correction(before: Result, writer: BySound, dev: Result | None = None) -> tuple[Result, Json]:
     """`before` corrected, with costs chosen on `dev` if there is one, and what came of it as plain values.
 
+    Where rows carry alternatives, the best of them, by weights that are chosen in the same way, is what is corrected.
+
     Raises:
-        SecateurError: a result has no rows, or is not of Chinese speech.
+        SecateurError: a result has no rows, or is not of Chinese speech; or only one of the two has alternatives.
     """
+    _check(before)
+    start, best_of = before, None
+    if has_alternatives(before.rows):
+        start, dev, best_of = _rescoring(before, writer, dev)
     trials: list[CostTrial] = []
     if dev is not None:
         writer, trials = chosen(dev, writer)
     with_head = any(PINYIN_EXTRA in row.extras for row in before.rows)
-    after = corrected(before, writer)
+    after = corrected(start, writer, f"{before.model}, corrected")
     d = compare_results(before, after).difference
     summary: Json = {
         "before": before.rate,
+        "rescored": best_of,
         "after": after.rate,
         "changed": writer.costs.changed,
         "careful": writer.costs.careful,
@@ -115,8 +125,33 @@ def correction(before: Result, writer: BySound, dev: Result | None = None) -> tu
     }
     if before.sounds is not None and after.sounds is not None:
         summary["pinyin"] = {"before": before.sounds.pinyin, "after": after.sounds.pinyin}
-    how = {name: summary[name] for name in ("changed", "careful", "head", "lm", "before")}
+    how = {name: summary[name] for name in ("changed", "careful", "head", "lm", "before", "rescored")}
     return replace(after, settings={**after.settings, "corrected": how}), summary
+
+
+def _rescoring(before: Result, writer: BySound, dev: Result | None) -> tuple[Result, Result | None, Json]:
+    """Both results with the best alternative in every row, and weights and rates as plain values."""
+    weights: RescoringWeights = weights_of(writer.model)
+    if dev is not None:
+        _check(dev)
+        if not has_alternatives(dev.rows):
+            raise SecateurError(
+                f"'{before.model}' has alternatives and the dev result has none: evaluate it with --alternatives, too"
+            )
+        of_dev = candidates_of(dev, writer, "rescoring dev")
+        weights = chosen_weights(dev, of_dev)
+        dev = rescored(dev, of_dev, weights)
+    candidates = candidates_of(before, writer, "rescoring")
+    best = rescored(before, candidates, weights)
+    d = compare_results(before, best).difference
+    values: Json = {
+        "weights": asdict(weights),
+        "likeliest": rate_with(before, candidates, ATTENTION),
+        "rate": best.rate,
+        "dev": None if dev is None else dev.rate,
+        "difference": {"delta": d.delta, "low": d.low, "high": d.high, "better": d.b_better},
+    }
+    return best, dev, values
 
 
 def weighed(how: Json) -> str:
@@ -124,6 +159,9 @@ def weighed(how: Json) -> str:
     asked = [f"{how['changed']:g} nats a change"]
     asked += [f"pinyin head weighed {how['head']:g}"] if how["head"] is not None else []
     asked += [f"language model's share {how['lm']:g}"] if how.get("lm") is not None else []
+    if how.get("rescored") is not None:
+        weights = how["rescored"]["weights"]
+        asked += [f"the best of the alternatives, head {weights['head']:g}, lm {weights['lm']:g}"]
     return ", ".join(asked)
 
 
@@ -131,12 +169,6 @@ def without_head(result: Result) -> Result:
     """`result` without a pinyin head's output: correction then goes by words alone."""
     rows = (replace(r, extras={k: v for k, v in r.extras.items() if k != PINYIN_EXTRA}) for r in result.rows)
     return replace(result, rows=tuple(rows))
-
-
-def evidence_in(row: Row) -> HeadEvidence | None:
-    """The output of a pinyin head for a row's clip, if it is recorded."""
-    text = row.extras.get(PINYIN_EXTRA)
-    return None if text is None else HeadEvidence.read(str(text))
 
 
 def _check(result: Result) -> None:

@@ -15,6 +15,9 @@ from .error_rate import Counts, Metric
 from .sounds import Sounds
 
 FORMAT = "secateur-result-1"
+PINYIN_EXTRA = "pinyin_heard"  # the extra that holds a pinyin head's output: see `text.head_evidence`
+ALTERNATIVES_EXTRA = "alternatives"  # the extra that holds a clip's likeliest texts: see `evaluate.alternatives`
+EVIDENCE = (PINYIN_EXTRA, ALTERNATIVES_EXTRA)  # extras that say nothing about the clip itself
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from ..base.errors import SecateurError
 from ..data.bank import AudioBank, buckets
 from ..data.manifest import Utterance
 from ..decode.segments import Transcript
-from ..evaluate.corrected import PINYIN_EXTRA
-from ..evaluate.result import Result
+from ..evaluate.result import PINYIN_EXTRA, Result
 from ..features.front_end import extractor
 from ..models.network import Network
 from ..models.token_network import TokenNetwork, encoder_inputs

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..base.files import Json
 from ..base.options import from_dict
@@ -72,6 +72,32 @@ def costs_of(model: WordModel, changed: float | None = None) -> SoundCosts:
         stored["careful"] = bool(stored["careful"])
     costs: SoundCosts = from_dict(SoundCosts, stored, "costs of the word file")
     return costs if changed is None else replace(costs, changed=changed)
+
+
+class Rival(NamedTuple):
+    """A word that may stand for what is written in a place."""
+
+    word: str
+    changed: int  # characters
+    evidence: float  # for it, besides what these cost
+    gain: float  # log probability under the head against that of what is written
+
+
+@dataclass(frozen=True)
+class Places:
+    """A run of Chinese characters, and what competes with them in its places."""
+
+    run: str
+    rivals: Mapping[Span, Sequence[Rival]]
+
+
+@dataclass(frozen=True)
+class Competition:
+    """A text in pieces, with what competes in its Chinese runs, found with or without a head."""
+
+    careful: bool
+    head: bool
+    parts: tuple[str | Places, ...]
 
 
 class BySound:
@@ -141,20 +167,36 @@ class BySound:
         that sound compete, too; and each word that competes is weighed by how much better or worse its syllables fit
         what was recognised than those that were written.
         """
+        return self.decided(self.competing(text, head, confidence))
+
+    def competing(
+        self, text: str, head: SoundEvidence | None = None, confidence: Sequence[float] | None = None
+    ) -> Competition:
+        """What may stand in each place of a text, before `changed`, `head` and `lm` of the costs weigh it."""
+        careful = self.costs.careful and head is None  # a head says itself where a word was not what was spoken
         if CANTONESE.search(text):
-            return text
+            return Competition(careful, head is not None, (text,))
         runs = list(re.finditer(f"[{HAN}]+", text))
         spoken = [s for run in runs for s in self._sounds(run[0])]
         also: list[Syllable | None] = [None] * len(spoken)
         if head is not None:
             also = aligned(spoken, [parse_syllable(name) for name in head.best().split()])
-        result, at, end = "", 0, 0
+        parts, at, end = list[str | Places](), 0, 0
         for run in runs:
             span = at, at + len(run[0])
-            odds = None if confidence is None else [_odds(p) for p in confidence[run.start() : run.end()]]
-            result += text[end : run.start()] + self._corrected(run[0], spoken, also, span, head, odds)
+            odds = [0.0] * len(run[0])
+            if confidence is not None:
+                odds = [self.costs.sure * _odds(p) for p in confidence[run.start() : run.end()]]
+            parts += [text[end : run.start()], self._places(run[0], spoken, also, span, head, odds, careful)]
             at, end = span[1], run.end()
-        return result + text[end:]
+        return Competition(careful, head is not None, (*parts, text[end:]))
+
+    def decided(self, among: Competition) -> str:
+        """The text of the likeliest words."""
+        changed = self.costs.changed
+        if self.costs.careful and among.head:
+            changed = min(changed, WITH_HEAD)
+        return "".join(part if isinstance(part, str) else self._best(part, changed) for part in among.parts)
 
     def __contains__(self, word: object) -> bool:
         """Whether the dictionary or the texts have a word, and not only just."""
@@ -167,71 +209,81 @@ class BySound:
             return [Syllable("", "", NEUTRAL)] * len(run)
         return [s if isinstance(s, Syllable) else Syllable("", "", NEUTRAL) for s in result]
 
-    def _corrected(
+    def _places(
         self, run: str, spoken: Sequence[Syllable], also: Sequence[Syllable | None], span: Span,
-        head: SoundEvidence | None, odds: Sequence[float] | None = None,
-    ) -> str:  # fmt: skip
-        """The Chinese `run`, which has the syllables `span` of the whole text, `spoken`."""
+        head: SoundEvidence | None, odds: Sequence[float], careful: bool,
+    ) -> Places | str:  # fmt: skip
+        """What competes in the Chinese `run`, which has the syllables `span` of the whole text, `spoken`."""
         first, last = span
         if not all(s.final for s in spoken[first:last]):
             return run
-        careful = self.costs.careful and head is None  # a head says itself where a word was not what was spoken
         stays = frozen(run, self, self.model.protected, careful)
         if careful:  # nobody writes a rare character by mistake: it belongs to a name or a term
             stays |= {i for i, c in enumerate(run) if self.lexicon.frequency.get(c, 0.0) < RARE_CHARACTER}
         if len(stays) == len(run):
             return run
-        changed = self.costs.changed if careful or not self.costs.careful else min(self.costs.changed, WITH_HEAD)
-        cost = [changed + self.costs.sure * (0.0 if odds is None else odds[i]) for i in range(len(run))]
-        others: dict[Span, dict[Entry, float]] = {}
+        others: dict[Span, dict[Entry, tuple[int, float]]] = {}
         for i in range(len(run)):
             for end in range(i + 1, min(i + LONGEST, len(run)) + 1):
                 here = slice(first + i, first + end)
-                costs = [None if place in stays else cost[place] for place in range(i, end)]
+                costs = [None if place in stays else odds[place] for place in range(i, end)]
                 if all(c is None for c in costs) or (careful and end - i == 1):
-                    others[i, end] = {}
                     continue
                 others[i, end] = self._others(run[i:end], spoken[here], also[here], costs, careful)
         gains = self._gains(others, spoken, first, head)
-        edges: list[list[Edge]] = []
+        return Places(
+            run,
+            {
+                (i, end): [
+                    Rival(entry.word, changed, evidence, gains.get((i, end, entry.sounds), 0.0))
+                    for entry, (changed, evidence) in words.items()
+                ]
+                for (i, end), words in others.items()
+            },
+        )
+
+    def _best(self, places: Places, changed: float) -> str:
+        """The likeliest words of a run, where each changed character costs `changed`."""
+        run, edges = places.run, list[list[Edge]]()
         for i in range(len(run)):
             result = {run[i]: Edge(i + 1, run[i])}
             for end in range(i + 1, min(i + LONGEST, len(run)) + 1):
                 kept = run[i:end]
                 if kept in self.lexicon.frequency or kept in self.model.words:
                     result[kept] = Edge(end, kept)
-                for entry, evidence in others[i, end].items():
-                    evidence += gains.get((i, end, entry.sounds), 0.0)
-                    if entry.word not in result or evidence > result[entry.word].evidence:
-                        result[entry.word] = Edge(end, entry.word, evidence)
+                for word, characters, evidence, gain in places.rivals.get((i, end), ()):
+                    evidence += self.costs.head * gain - changed * characters
+                    if word not in result or evidence > result[word].evidence:
+                        result[word] = Edge(end, word, evidence)
             edges.append(list(result.values()))
         words = best_path(edges, self.scores) if self.mixed is None else beam_path(edges, self.mixed)
         return "".join(words) or run
 
     def _gains(
         self,
-        others: Mapping[Span, Mapping[Entry, float]],
+        others: Mapping[Span, Mapping[Entry, object]],
         spoken: Sequence[Syllable],
         first: int,
         head: SoundEvidence | None,
     ) -> dict[tuple[int, int, tuple[Syllable, ...]], float]:
         """What the head has for or against the sounds of each word, in its place in the whole text, `spoken`."""
-        if head is None or not self.costs.head:
+        if head is None:
             return {}
         places = list(dict.fromkeys((*span, entry.sounds) for span, words in others.items() for entry in words))
         changed = [[*spoken[: first + i], *sounds, *spoken[first + end :]] for i, end, sounds in places]
         before, *after = head.scores([spoken, *changed])
-        return {place: self.costs.head * (now - before) for place, now in zip(places, after, strict=True)}
+        return {place: now - before for place, now in zip(places, after, strict=True)}
 
     def _others(
         self, kept: str, spoken: Sequence[Syllable], also: Sequence[Syllable | None], costs: Sequence[float | None],
         careful: bool,
-    ) -> dict[Entry, float]:  # fmt: skip
-        """Words, as they sound, that may stand for the written `kept`, each with its evidence.
+    ) -> dict[Entry, tuple[int, float]]:  # fmt: skip
+        """Words, as they sound, that may stand for the written `kept`, each with the number of characters that it
+        changes and its evidence besides.
 
-        `costs` has what a change of each character costs; None: it stays. `careful`: only words that are usual.
+        `costs` has what a change of each character costs more; None: it stays. `careful`: only words that are usual.
         """
-        result: dict[Entry, float] = {}
+        result: dict[Entry, tuple[int, float]] = {}
         choices = [(a,) if b is None or a.sound == b.sound else (a, b) for a, b in zip(spoken, also, strict=True)]
         for sounds in itertools.product(*choices):
             from_head = sum(a is not b for a, b in zip(sounds, spoken, strict=True))
@@ -241,7 +293,8 @@ class BySound:
                     continue
                 evidence = self._unlike(entry.sounds, sounds, kept, entry.word) - SELDOM * entry.rank
                 evidence -= sum(c for c in changed if c is not None) + self.costs.other_sound * from_head
-                result[entry] = max(evidence, result.get(entry, evidence))
+                if entry not in result or evidence > result[entry][1]:
+                    result[entry] = len(changed), evidence
         return result
 
     def _like(self, spoken: Sequence[Syllable]) -> list[Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -77,8 +78,8 @@ class HeadEvidence:
 
     def scores(self, spoken: Sequence[Sequence[Syllable]]) -> list[float]:
         """log P(syllables | clip), summed over all paths (Graves et al. 2006), for each of several sequences."""
-        write = FORMS[self.form]
-        keys = [tuple(name for s in one if s.final for name in write(s).split()) for one in spoken]
+        names = {s: FORMS[self.form](s).split() if s.final else [] for s in {s for one in spoken for s in one}}
+        keys = [tuple(itertools.chain.from_iterable(names[s] for s in one)) for one in spoken]
         new = sorted({key for key in keys if key not in self._known})
         if new:
             self._known.update(zip(new, self._forward(new).tolist(), strict=True))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from .word_model import START, WordScores
 
@@ -15,8 +14,7 @@ LACKED = 8.0  # nats a character of a word that a language model lacks: about wh
 KEPT = 500_000  # steps that a cache keeps
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(NamedTuple):
     """A word from one position to `end`, and what speaks for it besides the word model (a logarithm)."""
 
     end: int
@@ -86,6 +84,21 @@ class WordLm(Protocol):
         """log P(word | state)."""
 
 
+class PairScores:
+    """log P(word | word before) of `WordScores`, with the steps of `MixedScores`."""
+
+    def __init__(self, scores: WordScores) -> None:
+        self.scores = scores
+
+    def start(self) -> Any:
+        """The state before the first word: that of a sentence."""
+        return START
+
+    def step(self, state: Any, word: str) -> tuple[float, Any]:
+        """The logarithm of a word's probability, and the state after it."""
+        return self.scores.after_word(state, word), word
+
+
 class MixedScores:
     """log P(word | words before): `share` of it is a language model's, the rest that of `scores`."""
 
@@ -93,10 +106,18 @@ class MixedScores:
         self.scores, self.lm = scores, lm
         self.own, self.other = (math.log(max(part, 1e-9)) for part in (1 - share, share))
         self._steps: dict[tuple[Any, str], tuple[float, Any]] = {}
+        self._alone: dict[str, float] = {}
 
     def start(self) -> Any:
         """The state before the first word: the word before, and the language model's state."""
         return START, self.lm.start()
+
+    def alone(self, word: str) -> float:
+        """The logarithm of a word's probability where nothing is known of what stands before."""
+        known = self._alone.get(word)
+        if known is None:
+            known = self._alone[word] = self.step(("", ()), word)[0]
+        return known
 
     def step(self, state: Any, word: str) -> tuple[float, Any]:
         """The logarithm of a word's probability, and the state after it."""
@@ -118,7 +139,6 @@ def beam_path(edges: Sequence[Sequence[Edge]], scores: MixedScores) -> list[str]
 
     Of the edges over the same characters the `LISTED` likeliest by themselves compete.
     """
-    anywhere = "", ()  # nothing is known of what stands before
     reached: list[dict[Any, tuple[float, Any, str]]] = [{} for _ in range(len(edges) + 1)]
     reached[0][scores.start()] = 0.0, None, ""
     for i, leaving in enumerate(edges):
@@ -127,7 +147,9 @@ def beam_path(edges: Sequence[Sequence[Edge]], scores: MixedScores) -> list[str]
         for edge in leaving if states else ():
             spans.setdefault(edge.end, []).append(edge)
         for end, some in spans.items():
-            likely = heapq.nlargest(LISTED, some, key=lambda e: e.evidence + scores.step(anywhere, e.word)[0])
+            likely = some
+            if len(some) > LISTED:
+                likely = heapq.nlargest(LISTED, some, key=lambda e: e.evidence + scores.alone(e.word))
             for state in states:
                 for edge in likely:
                     score, then = scores.step(state, edge.word)

@@ -29,11 +29,12 @@ class WordModel:
     pairs: dict[str, dict[str, int]] = field(default_factory=dict)
     protected: tuple[str, ...] = ()  # words that correction by sound never changes: names, terms
     costs: dict[str, float] = field(default_factory=dict)  # of correction (`SoundCosts`), as chosen on a dev set
+    rescoring: dict[str, float] = field(default_factory=dict)  # weights (`RescoringWeights`), chosen there, too
 
     def write(self, path: str | Path) -> None:
         """Store as JSON, atomically."""
         values = {"words": self.words, "pairs": self.pairs}
-        further = {"protected": list(self.protected), "costs": self.costs}
+        further = {"protected": list(self.protected), "costs": self.costs, "rescoring": self.rescoring}
         write_json(path, values | {name: value for name, value in further.items() if value}, indent=None)
 
     @classmethod

@@ -81,20 +81,11 @@ def transcribe_bank(
     A model that was trained on 30 s windows (`config.padded`) gets padded clips, others the clips as they are.
     """
     config, device = model.config, bank.device
-    rate = config.front_end.sample_rate
     features = extractor(config.front_end).to(device)
     was_training = model.training
     model.eval()
     texts = [""] * len(bank)
-    seconds = [min(int(n), config.window) / rate for n in bank.lengths]
-    sets: dict[str, list[int]] = {}
-    for row, language in enumerate(languages):
-        sets.setdefault(language if config.tokens.multilingual else "", []).append(row)
-    batches = [
-        ([rows[i] for i in batch], language)
-        for language, rows in sets.items()
-        for batch in buckets([config.max_seconds if config.padded else seconds[r] for r in rows], batch_seconds, None)
-    ]
+    batches = language_batches(model, bank, languages, batch_seconds)
     use_bf16 = device.type == "cuda" if bf16 is None else bf16
 
     def decode_batch(rows: Sequence[int], language: str) -> list[list[int]]:
@@ -108,3 +99,20 @@ def transcribe_bank(
             texts[row] = tokenizer.decode(ids).strip()
     model.train(was_training)
     return texts
+
+
+def language_batches(
+    model: TokenNetwork, bank: AudioBank, languages: Sequence[str], batch_seconds: float
+) -> list[tuple[list[int], str]]:
+    """The rows of `bank` in batches of at most `batch_seconds` of audio, each of one language ("": it takes none)."""
+    config = model.config
+    rate = config.front_end.sample_rate
+    seconds = [config.max_seconds if config.padded else min(int(n), config.window) / rate for n in bank.lengths]
+    sets: dict[str, list[int]] = {}
+    for row, language in enumerate(languages):
+        sets.setdefault(language if config.tokens.multilingual else "", []).append(row)
+    return [
+        ([rows[i] for i in batch], language)
+        for language, rows in sets.items()
+        for batch in buckets([seconds[r] for r in rows], batch_seconds, None)
+    ]
