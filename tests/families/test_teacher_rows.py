@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from small_models import inputs, small_whisper  # noqa: E402
 
 from secateur.base.errors import SecateurError  # noqa: E402
-from secateur.families.seq2seq.teacher_rows import teacher_rows  # noqa: E402
+from secateur.families.seq2seq.task import teacher_rows  # noqa: E402
 from secateur.families.whisper.model import Whisper  # noqa: E402
 from secateur.models.family import TeacherModel  # noqa: E402
 from secateur.prune.initial_model import InitialModel, make_initial_model  # noqa: E402

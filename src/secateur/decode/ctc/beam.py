@@ -19,8 +19,7 @@ from ...lm.ngram import END, LanguageModel
 from ...lm.word_tree import NO_NODE, OPEN, ROOT, WordTree, make_lexicon
 from ...text.languages import by_characters
 from ...text.units import Inventory
-from .hypotheses import Hypotheses, WordHistory
-from .steps import NEVER, Logs, Steps
+from .hypotheses import NEVER, Hypotheses, Logs, Steps, WordHistory
 from .words import BLANK
 
 LOWEST = -1e30  # a finite stand-in: no weight times infinity

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 from ..parakeet.config import ParakeetConfig
-from ..parakeet.resize import resize as resize_encoder
+from ..parakeet.model import resize as resize_encoder
 from ..transformers_ctc.config import HfCtcConfig
 from ..transformers_ctc.resize import resize
 from .secateur_config import secateur_config
