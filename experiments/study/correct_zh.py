@@ -96,8 +96,8 @@ def one(run: Path, out: Path, words: Path, lm: Path | None = None, only_lm: bool
 
 def corrected(writer: BySound, test: Result, dev: Result, path: Path) -> None:
     """Choose on dev, correct the test set, note what came of it."""
-    found = correction(test, writer, dev)[1]
-    write_json(path, found)
+    after, found = correction(test, writer, dev)
+    write_json(path, {**found, "errors": [row.counts.errors for row in after.rows]}, indent=None)
     rates = f"{100 * found['before']:.2f} % became {100 * found['after']:.2f} %"
     say(f"{path.stem}: {rates}, changed {found['changed']:g}, head {found['head']}")
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 
 from ..base.errors import SecateurError
 from ..base.files import Json
+from ..base.progress import track
 from ..text.by_sound import BySound, Competition
 from ..text.normalise import normaliser
 from ..text.rescore import RescoringWeights, weights_of
@@ -18,6 +19,7 @@ from .result import PINYIN_EXTRA, Result
 CHANGED = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # nats a changed character, to choose from
 BOLD = 3.0  # of them, that with which the head's weight is chosen
 HEAD = (0.0, 0.25, 0.5, 1.0, 2.0)  # weights of the head, to choose from
+LONG = 100  # clips for which progress is shown
 LM = (0.5, 0.65, 0.8)  # shares of a language model, to choose from
 
 
@@ -41,7 +43,7 @@ def corrected(result: Result, writer: BySound, name: str | None = None) -> Resul
     _check(result)
     clean = normaliser(result.language, result.normalise or None)
     rows = []
-    for row in result.rows:
+    for row in track(result.rows, "correcting", len(result.rows), quiet=len(result.rows) < LONG):
         text = clean(writer.correct(row.hypothesis, evidence_in(row)))
         rows.append(replace(row, hypothesis=text, counts=count_errors(row.reference, text, result.metric)))
     return replace(with_rows(result, rows), model=name or f"{result.model}, corrected")
@@ -67,7 +69,8 @@ def chosen(dev: Result, writer: BySound) -> tuple[BySound, list[CostTrial]]:
             for changed, head, careful in settings
         ]
         counts: list[list[Counts]] = [[] for _ in settings]
-        for row, one in zip(dev.rows, evidence, strict=True):
+        asked = zip(dev.rows, evidence, strict=True)
+        for row, one in track(asked, "choosing costs", len(dev.rows), quiet=len(dev.rows) < LONG):
             among: dict[bool, Competition] = {}  # what competes is found once for all that it is weighed by
             for now, some in zip(writers, counts, strict=True):
                 careful = now.costs.careful
@@ -138,7 +141,7 @@ def _rescoring(before: Result, writer: BySound, dev: Result | None) -> tuple[Res
             raise SecateurError(
                 f"'{before.model}' has alternatives and the dev result has none: evaluate it with --alternatives, too"
             )
-        of_dev = candidates_of(dev, writer, "rescoring dev")
+        of_dev = candidates_of(dev, writer, "rescoring")
         weights = chosen_weights(dev, of_dev)
         dev = rescored(dev, of_dev, weights)
     candidates = candidates_of(before, writer, "rescoring")
