@@ -214,6 +214,24 @@ def test_the_nearest_name_may_lie_in_a_part() -> None:
         secateur.adapt(train="a.jsonl", out="x", steps=3)
 
 
+def test_what_other_programs_call_an_option_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of Whisper, faster-whisper, `transformers`, pruning tools: on the command line, in TOML and Python."""
+    for command, flag, here in (
+        ("transcribe", "--initial_prompt", "words"), ("transcribe", "--beam-size", "beam"),
+        ("transcribe", "--output_dir", "out"), ("evaluate", "--vad_filter", "vad"),
+        ("adapt", "--num_train_epochs", "training.epochs"), ("adapt", "--sparsity", "prune.remove"),
+        ("prune", "--training.batch_size", "training.batch-seconds"), ("export", "--quantize", "precision"),
+    ):  # fmt: skip
+        assert main([command, flag, "3"]) == 2
+        assert f"(here it is '--{here}')" in capsys.readouterr().err
+    config = tmp_path / "job.toml"
+    config.write_text('train = ["a.jsonl"]\n[training]\nlr = 1e-4\n')
+    assert main(["train", "--out", "x", "--config", str(config)]) == 2
+    assert "training: unknown key 'lr' (here it is 'learning_rate')" in capsys.readouterr().err
+    with pytest.raises(SecateurError, match=r"'sparsity' \(here it is 'prune.remove'\), in a call prune__remove="):
+        secateur.adapt(train="a.jsonl", out="x", sparsity=0.3)
+
+
 def test_every_part_that_has_the_name_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "job.toml"
     for key, part in (("steps", "training.steps"), ("ema", "training.ema"), ("time_masks", "training.spec_augment.t")):

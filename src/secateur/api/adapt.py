@@ -45,6 +45,7 @@ class AdaptSettings(DataSettings):
     precision: Literal["fp32", "fp16", "int8"] = option(
         "int8",
         "Export the pruned model in this precision; what it is compared with too, where float32 would be above 1 GB.",
+        elsewhere=("quantize", "quantization", "compute_type"),
     )
     dense_control: bool = option(True, "Also train an unpruned model for the same steps, to compare with.")
     rate_factor: float = option(

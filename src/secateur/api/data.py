@@ -35,12 +35,31 @@ class Work:
 class DataSettings(Settings):
     """What every training job takes: data sets, the model to start from, the run folder."""
 
-    train: tuple[Path, ...] = option((), "Train on these manifests (JSONL) or archives (.tar).", was=("learn",))
+    train: tuple[Path, ...] = option(
+        (),
+        "Train on these manifests (JSONL) or archives (.tar).",
+        was=("learn",),
+        elsewhere=("train_data", "train_dataset", "train_manifest", "train_data_dir", "train_file", "dataset"),
+    )
     dev: tuple[Path, ...] = option(
-        (), "Choose on these manifests; left out: speakers split off the training set, a tenth of its hours."
+        (),
+        "Choose on these manifests; left out: speakers split off the training set, a tenth of its hours.",
+        elsewhere=(
+            "valid",
+            "validation",
+            "valid_data",
+            "eval_dataset",
+            "eval_data",
+            "validation_data",
+            "validation_file",
+            "dev_manifest",
+            "val",
+        ),
     )
     test: tuple[Path, ...] = option(
-        (), "Report on these manifests; left out: speakers split off the training set, 15 % of its hours."
+        (),
+        "Report on these manifests; left out: speakers split off the training set, 15 % of its hours.",
+        elsewhere=("test_data", "test_dataset", "test_manifest", "test_file"),
     )
     rehearsal: tuple[Path, ...] = option(
         (), "Also train on these manifests, so that what they hold is not forgotten.", was=("retain",)
@@ -57,8 +76,16 @@ class DataSettings(Settings):
     nonspeech: tuple[Path, ...] = option(
         (), "Train silence on the recordings of these manifests (empty text), beside generated ones."
     )
-    model: str = option("tiny.en", "Start from this model: a name, folder or file (see `models list`).")
-    out: Path = option(help="Write checkpoints, logs and results into this folder.", writes="folder")
+    model: str = option(
+        "tiny.en",
+        "Start from this model: a name, folder or file (see `models list`).",
+        elsewhere=("model_name_or_path", "model_name", "pretrained", "base_model", "checkpoint"),
+    )
+    out: Path = option(
+        help="Write checkpoints, logs and results into this folder.",
+        writes="folder",
+        elsewhere=("output_dir", "output", "exp_dir", "save_dir", "output_folder"),
+    )
     normalise: Scheme | None = option(
         None, "Compare texts by this scheme, such as whisper or cased; left out: by language.", advanced=True
     )

@@ -30,18 +30,21 @@ class ExportSettings(Settings):
     out: Path = option(
         help="Write the exported model into this new folder (a file for ggml).",
         writes=lambda settings: ".bin" if settings.format == "ggml" else "folder",
+        elsewhere=("output_dir", "output", "output_file", "output_folder"),
     )
     format: str = option(
         "onnx",
         "Write onnx, transformers, transformers-pruned, ctranslate2 (faster-whisper), ggml (whisper.cpp), sherpa "
         "(sherpa-onnx; CTC models only), peft (an adapter of --base) or a plug-in's; a Whisper needs equal widths for "
         "all but onnx and transformers-pruned.",
+        elsewhere=("output_format", "target"),
     )
     precision: Literal["fp32", "fp16", "bf16", "int8", "int8-dynamic", "int8-static", "auto"] | None = option(
         None,
         "Store the weights in this precision; left out: int8 for ONNX, else the format's own. int8 is the "
         "smallest; int8-dynamic and -static are faster where the CPU has VNNI but coarser; auto is the fastest with "
         "the source's error rate on dev; bf16: transformers.",
+        elsewhere=("quantize", "quantization", "compute_type", "dtype", "outtype"),
     )
     base: str | None = option(
         None,

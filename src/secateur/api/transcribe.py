@@ -55,13 +55,13 @@ class TranscribeSettings(Settings):
     model: str | None = option(
         None, "Use this exported folder, checkpoint folder or bundled name; left out: the bundled model."
     )
-    format: Format = option("txt", "Write plain text, JSON or subtitles.")
+    format: Format = option("txt", "Write plain text, JSON or subtitles.", elsewhere=("output_format", "output_type"))
     out: Path | None = option(
         None,
         "Write one file an input into this folder, one input into this file (talk.srt), or a manifest (.jsonl); left "
-        "out: to standard output.",
+        "out: to standard output.", elsewhere=("output_dir", "output"),
         writes=lambda settings: settings.out.suffix if one_file(settings.out) else "folder",
-    )
+    )  # fmt: skip
     raw_rate: int | None = option(
         None, "Read standard input as raw 16-bit little-endian mono samples at this rate.", unit="Hz", least=1
     )

@@ -139,7 +139,9 @@ def _unknown_key(cls: type, key: str, where: str) -> UnknownKeyError:
     """The error for a key that `cls` does not have: its new name, the part that has it, or the nearest one."""
     if new := renamed(cls, key):
         return UnknownKeyError(f"{where}: '{key}' is called '{new}' now")
-    ends = [path for path, names in _spellings(cls) if any(name.rsplit(".", 1)[-1] == key for name in names)]
+    if ours := called_here(cls, key):
+        return UnknownKeyError(f"{where}: unknown key '{key}' (here it is '{ours}')", ours)
+    ends = [path for path, names, _ in _spellings(cls) if any(name.rsplit(".", 1)[-1] == key for name in names)]
     known = [*fields_of(cls), *(name for one in fields_of(cls).values() for name in flat_names(cls, one))]
     hint = either(ends) or nearest(key, known)
     return UnknownKeyError(f"{where}: unknown key '{key}'{hint}", ends[0] if len(ends) == 1 else "")
@@ -147,22 +149,28 @@ def _unknown_key(cls: type, key: str, where: str) -> UnknownKeyError:
 
 def renamed(cls: type, old: str) -> str:
     """The present path of the option that was called `old` (a path); empty if there is none."""
-    return next((path for path, spellings in _spellings(cls) if old in spellings and old != path), "")
+    return next((path for path, spellings, _ in _spellings(cls) if old in spellings and old != path), "")
 
 
-def _spellings(cls: type) -> Iterator[tuple[str, list[str]]]:
-    """Every field's path and all its names, old ones included: a part before its fields."""
+def called_here(cls: type, name: str) -> str:
+    """The path of the option that other programs call `name` (see `option`); empty if there is none."""
+    last = name.rpartition(".")[2]
+    return next((path for path, _, one in _spellings(cls) if last in one.metadata.get("elsewhere", ())), "")
+
+
+def _spellings(cls: type) -> Iterator[tuple[str, list[str], dataclasses.Field[Any]]]:
+    """Every field's path, all its names, old ones included, and the field: a part before its fields."""
     for one in dataclasses.fields(cls):
         names = [one.name, *one.metadata.get("was", ())]
-        yield one.name, names
+        yield one.name, names, one
         part = part_of(hints_of(cls)[one.name])
         if part is None:
             continue
         flat = flat_names(cls, one)
-        for path, inner in _spellings(part):
+        for path, inner, leaf in _spellings(part):
             short = path.split(".")[0] in flat
             full = [f"{start}.{name}" for start in names for name in inner]
-            yield (path, [*inner, *full]) if short else (f"{one.name}.{path}", full)
+            yield (path, [*inner, *full], leaf) if short else (f"{one.name}.{path}", full, leaf)
 
 
 def check_outputs(settings: object) -> None:

@@ -34,20 +34,22 @@ def option(
     default: object = MISSING, help: str = "", *, unit: str = "", least: float | None = None,  # noqa: A002
     most: float | None = None, above: float | None = None, below: float | None = None, choices: str = "",
     factory: Callable[[], Any] | None = None, positional: bool = False, advanced: bool = False, flat: bool = False,
-    was: tuple[str, ...] = (), goes_with: str = "", writes: str | Callable[[Any], str] = "",
+    was: tuple[str, ...] = (), elsewhere: tuple[str, ...] = (), goes_with: str = "",
+    writes: str | Callable[[Any], str] = "",
 ) -> Any:  # fmt: skip
     """A field of a settings dataclass.
 
     `help` is one sentence: a verb, the object. `unit` is what a number counts ("s", "share"). `least` and `most` may be
     reached, `above` and `below` may not; of a tuple they bound every value. `choices` names registries, imported when
     needed ("module:attribute", a space between), where a `Literal` cannot list the values. `advanced` options come last
-    in `--help`. Those of a `flat` part need no prefix, unless another has the same name. `was` lists earlier names.
+    in `--help`. Those of a `flat` part need no prefix, unless another has the same name. `was` lists earlier names,
+    `elsewhere` what other programs call it: a command line that has them is told the name here.
     `goes_with` names the field of the class without which this one does nothing. `writes`: see `check_outputs`.
     """
     about = {
         "help": help, "unit": unit, "least": least, "most": most, "above": above, "below": below, "choices": choices,
-        "positional": positional, "advanced": advanced, "flat": flat, "was": was, "goes_with": goes_with,
-        "writes": writes,
+        "positional": positional, "advanced": advanced, "flat": flat, "was": was, "elsewhere": elsewhere,
+        "goes_with": goes_with, "writes": writes,
     }  # fmt: skip
     if factory is not None:
         return field(default_factory=factory, metadata=about)

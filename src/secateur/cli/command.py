@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+import shutil
 import types
 import typing
 from collections.abc import Collection
@@ -16,7 +17,7 @@ from typing import Any
 from ..base.errors import SecateurError, either, nearest
 from ..base.files import Json, read_toml
 from ..base.locale import shown_language, translated
-from ..base.option_fields import check_keys, default_of, flat_names, hints_of, in_parts, part_of, renamed
+from ..base.option_fields import called_here, check_keys, default_of, flat_names, hints_of, in_parts, part_of, renamed
 from ..base.options import choices_of, from_dict, range_of, to_dict
 from ..base.progress import say
 
@@ -250,7 +251,8 @@ class Parser(argparse.ArgumentParser):
                 known = [flag for action in self._actions for flag in action.option_strings]
                 flag = wrong.partition("=")[0]
                 ends = [one for one in known if one.endswith(f".{flag.lstrip('-')}")]
-                near = either(ends) or _nearest_flag(flag, known)
+                ours = called_here(self.options, flag.lstrip("-").replace("-", "_")).replace("_", "-")
+                near = f" (here it is '--{ours}')" if ours else either(ends) or _nearest_flag(flag, known)
                 message = f"unknown option '{wrong}'{near}; see  {self.prog} --help"
             if not wrong.startswith("-"):
                 message = f"'{wrong}' belongs to no option: values of one option are separated by commas"
@@ -280,6 +282,13 @@ class Parser(argparse.ArgumentParser):
         return known
 
 
+def _layout(prog: str) -> argparse.RawDescriptionHelpFormatter:
+    """Help beside the flags, where the terminal is wide enough for both (or nobody knows: 100 columns)."""
+    columns = shutil.get_terminal_size((100, 24)).columns
+    beside = 40 if columns >= 100 else 24
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=beside, width=min(columns, 120) - 2)
+
+
 def make_parser(module: ModuleType, name: str) -> Parser:
     """The parser of one command module."""
     inputs = [f.name.upper() for f in dataclasses.fields(module.Options) if f.metadata.get("positional")]
@@ -288,7 +297,7 @@ def make_parser(module: ModuleType, name: str) -> Parser:
         usage=" ".join(["secateur", name, *inputs, "[--key value ...]"]),
         description=translated(module.HELP),
         epilog=translated("example:") + "\n  " + module.EXAMPLE.strip().replace("\n", "\n  "),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_layout,
         allow_abbrev=False,
     )
     parser.options = module.Options

@@ -26,7 +26,11 @@ class DecodingOptions(Settings):
         "window, and only by models that still decode like OpenAI's.",
     )
     beam: int = option(
-        1, "Search with this many beams; 1 is greedy, the fastest (with lm: 5, CTC 32).", unit="beams", least=1
+        1,
+        "Search with this many beams; 1 is greedy, the fastest (with lm: 5, CTC 32).",
+        unit="beams",
+        least=1,
+        elsewhere=("beam_size", "num_beams", "beam_width"),
     )
     patience: float = option(
         1.0, "Wait for this many finished hypotheses a beam (Kasai et al. 2022).", above=0, advanced=True
@@ -44,6 +48,7 @@ class DecodingOptions(Settings):
         least=0,
         advanced=True,
         was=("temperature",),
+        elsewhere=("temperature_increment_on_fallback",),
     )
     compression_ratio_threshold: float | None = option(
         2.4,
@@ -80,6 +85,7 @@ class DecodingOptions(Settings):
         "auto",
         "Look for speech first, leave long pauses out, cut long recordings in pauses and end segments there; auto: "
         "always.",
+        elsewhere=("vad_filter", "use_vad"),
     )
     vad_detector: Literal["auto", "silero", "energy"] = option(
         "auto", "Find speech with this detector; auto: silero where it is installed, energy otherwise.", advanced=True
@@ -93,10 +99,22 @@ class DecodingOptions(Settings):
         unit="tokens",
         least=1,
         advanced=True,
+        elsewhere=("max_new_tokens", "sample_len"),
     )
-    word_times: bool = option(False, "Give every word's start, end and confidence.")
-    condition_on_previous: bool = option(False, "Prompt every window with the text before it.", advanced=True)
-    words: tuple[str, ...] = option((), "Prompt with these names and terms, separated by commas.")
+    word_times: bool = option(
+        False, "Give every word's start, end and confidence.", elsewhere=("word_timestamps", "return_timestamps")
+    )
+    condition_on_previous: bool = option(
+        False,
+        "Prompt every window with the text before it.",
+        advanced=True,
+        elsewhere=("condition_on_previous_text", "condition_on_prev_tokens", "carry_initial_prompt"),
+    )
+    words: tuple[str, ...] = option(
+        (),
+        "Prompt with these names and terms, separated by commas.",
+        elsewhere=("initial_prompt", "prompt", "hotwords", "hot_words", "keywords", "context_bias"),
+    )
     lm: tuple[Path, ...] = option(
         (), "Search with these n-gram language models, mixed; of CTC models their words are the lexicon."
     )
@@ -109,6 +127,7 @@ class DecodingOptions(Settings):
         "models, 0.2 for others.",
         least=0,
         advanced=True,
+        elsewhere=("alpha", "kenlm_alpha"),
     )
     word_bonus: float | None = option(
         None, "Add this for every word: a language model by itself prefers few; left out: 0.5.", advanced=True

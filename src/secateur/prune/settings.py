@@ -31,7 +31,12 @@ class PruneSettings(Settings):
         "refit", "Prune by this method while the model trains.", choices="secateur.prune.method:METHODS"
     )
     remove: float | None = option(
-        0.3, "Remove this share of the original model; none leaves it to amounts.", unit="share", least=0, below=1
+        0.3,
+        "Remove this share of the original model; none leaves it to amounts.",
+        unit="share",
+        least=0,
+        below=1,
+        elsewhere=("sparsity", "amount", "ratio", "pruning_ratio", "prune_ratio", "final_sparsity", "target_sparsity"),
     )
     measure: Literal["parameters", "weights", "macs"] = option(
         "parameters",

@@ -23,19 +23,49 @@ class TrainSettings(Settings):
     in `resolved`.
     """
 
-    epochs: float = option(9.0, "Pass over the training set this many times.", unit="epochs", above=0)
+    epochs: float = option(
+        9.0,
+        "Pass over the training set this many times.",
+        unit="epochs",
+        above=0,
+        elsewhere=("num_train_epochs", "num_epochs", "max_epochs"),
+    )
     steps: int | None = option(
-        None, "Take this many optimiser steps, whatever the number of epochs.", unit="steps", least=1
+        None,
+        "Take this many optimiser steps, whatever the number of epochs.",
+        unit="steps",
+        least=1,
+        elsewhere=("max_steps", "num_steps", "iterations"),
     )
     batch_seconds: float = option(
-        160.0, "Put this much audio, padding included, into a batch, over all processes together.", unit="s", above=0
+        160.0,
+        "Put this much audio, padding included, into a batch, over all processes together.",
+        unit="s",
+        above=0,
+        elsewhere=("batch_size", "per_device_train_batch_size", "train_batch_size", "batch_bins", "max_duration"),
     )
     accumulate: int = option(
-        1, "Split each process's batch into this many pieces: less memory, the same gradient.", unit="pieces", least=1
+        1,
+        "Split each process's batch into this many pieces: less memory, the same gradient.",
+        unit="pieces",
+        least=1,
+        elsewhere=("gradient_accumulation_steps", "accum_grad", "accumulate_grad_batches"),
     )
-    learning_rate: float = option(4e-5, "Set the peak learning rate (AdamW, cosine decay).", above=0, most=1)
+    learning_rate: float = option(
+        4e-5,
+        "Set the peak learning rate (AdamW, cosine decay).",
+        above=0,
+        most=1,
+        elsewhere=("lr", "base_lr", "max_lr", "peak_lr"),
+    )
     warmup: float = option(
-        0.1, "Raise the learning rate over this share of the steps.", unit="share", least=0, most=1, advanced=True
+        0.1,
+        "Raise the learning rate over this share of the steps.",
+        unit="share",
+        least=0,
+        most=1,
+        advanced=True,
+        elsewhere=("warmup_steps", "warmup_ratio", "num_warmup_steps"),
     )
     final_rate: float = option(
         0.0, "End the cosine decay at this share of the learning rate.", unit="share", least=0, most=1, advanced=True
@@ -57,7 +87,14 @@ class TrainSettings(Settings):
     label_smoothing: float = option(
         0.0, "Smooth the targets by this much (token models).", least=0, below=1, advanced=True
     )
-    gradient_clip: float = option(1.0, "Limit the gradient's norm to this.", above=0, advanced=True, was=("clip",))
+    gradient_clip: float = option(
+        1.0,
+        "Limit the gradient's norm to this.",
+        above=0,
+        advanced=True,
+        was=("clip",),
+        elsewhere=("max_grad_norm", "grad_clip", "gradient_clip_val", "clip_grad_norm"),
+    )
     ema: float = option(
         0.998,
         "Average the weights exponentially with this decay, from the last removal on; 0 is off.",
@@ -97,6 +134,7 @@ class TrainSettings(Settings):
     distillation: float | None = option(
         None, "Weight the teacher's part of the loss by this; left out: 0.7 with a teacher that is named, else 0.",
         unit="share", least=0, most=1, was=("distil",),
+        elsewhere=("distill", "kd_weight", "kd_alpha"),
     )  # fmt: skip
     distillation_on: Literal["rehearsal", "all"] = option(
         "rehearsal", "Distil on the clips of the rehearsal set, or on all.", was=("distil_on",)
