@@ -14,7 +14,11 @@ from keras import Input, layers, ops
 from keras_layers import FEATURES, FRAMES, inputs_of, unsettled
 from keras_prune_small import message, numbers
 
-from secateur.keras import Pruner, prune
+from secateur.keras import Pruner, Schedule, prune
+from secateur.keras.latency import within_latency
+from secateur.keras.options import Options
+from secateur.keras.plan import Planner
+from secateur.keras.shrink import shrunk_model
 
 
 def emptied() -> Any:
@@ -116,6 +120,13 @@ def refused() -> dict[str, str]:
         rows = list(np.random.default_rng(8).normal(size=(4, 4)))  # as many as there are features
         forms = [rows, [np.stack(rows)], {"pitch": rows}, np.stack(rows)]
         small = [prune(keyed, 0.3, criterion="wanda", data=(one,)).get_weights() for one in forms]
+
+    def warned(amount: Any = 0.3, **options: Any) -> str:
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            prune(model, amount, **options)
+        return " ".join(str(one.message) for one in found) + f" {found[0].filename if found else ''}"
+
     same = [all(np.array_equal(a, b) for a, b in zip(one, small[0], strict=True)) for one in small]
     found = {
         "forms": "the same" if all(same) else str(same),
@@ -129,6 +140,14 @@ def refused() -> dict[str, str]:
         "protect": message(prune, model, 0.2, protect=1.5), "no number": message(prune, model, 0.2, protect=np.nan),
         "model": message(prune, [model], 0.2), "threshold": message(prune, model, 0.2, threshold=0.3),
         "zeros": message(prune, model, "zeros", criterion="random"), "empty": message(prune, model, {}),
+        "data": warned(data=(x, y)), "random": warned({"*": 0.3}, data=x, criterion="random"),
+        "sparse": warned(data=x, pattern="unstructured"), "read": warned({"*": 0.3}, data=x, criterion="wanda"),
+        "map": message(prune, model, 0.2, measured="map.json"), "rows": message(prune, model, 0.2, batch_size=8),
+        "most": message(prune, model, {"*": 0.2}, protect=0.5), "multiple": message(prune, model, "zeros", round_to=4),
+        "macs": message(prune, model, {"*": 0.2}, budget="macs"),
+        "most weights": message(prune, model, pattern="2:4", protect=0.5),
+        "power": message(Pruner, 0.2, schedule=Schedule("polynomial"), power=2),
+        "span": message(Pruner, "zeros", end=0.5),
     }  # fmt: skip
     kernel = model.layers[1].kernel
     kernel.assign(kernel.value * np.nan)
@@ -215,7 +234,8 @@ def refits() -> dict[str, Any]:
     before = [numbers(w).copy() for w in model.weights]
     errors = {}
     for refit in (False, True):
-        small, masked = (prune(model, {"*": 0.4}, refit=refit, data=x[48:], mode=mode) for mode in ("shrink", "mask"))
+        options: dict[str, Any] = {"refit": True, "data": x[48:]} if refit else {}
+        small, masked = (prune(model, {"*": 0.4}, mode=mode, **options) for mode in ("shrink", "mask"))
         errors[str(refit)] = float(np.square(numbers(small(x[:48])) - whole).mean())
         errors[f"{refit} masked"] = float(np.abs(numbers(small(x[:48])) - numbers(masked(x[:48]))).max())
     alike = Input((5,))
@@ -238,10 +258,27 @@ def refits() -> dict[str, Any]:
 
 
 def timed() -> dict[str, Any]:
-    """A budget in measured time that no plan reaches is an error, before anything is removed; and so are others."""
+    """A budget in measured time compares what was measured, here a table of costs by layer, and is met as late as it
+    can be; one that no plan reaches is an error, before anything is removed; and so are others."""
     features = Input((6,))
-    model = keras.Model(features, layers.Dense(3)(layers.Dense(8, activation="relu")(features)))
+    x = layers.Dense(40, activation="relu", name="cheap")(features)
+    model = unsettled(keras.Model(features, layers.Dense(3)(layers.Dense(24, activation="relu", name="dear")(x))))
+
+    def table(models: Any, x: Any) -> list[float]:
+        return [1 + 0.01 * m.get_layer("cheap").units + 0.2 * m.get_layer("dear").units for m in models]
+
+    def saved(planner: Planner) -> float:
+        whole, small = table([model, shrunk_model(model, planner.pruned)], None)
+        return 1 - small / whole
+
+    met = {}
+    for asked in (0.15, 0.4):
+        planner, found = within_latency(model, Options(asked, budget="latency", criterion="random"), table)
+        less = Planner(model, Options(planner.options.amount - 1 / 32, budget="macs", criterion="random"))
+        less.advance(1.0)
+        met[str(asked)] = [found, saved(planner), saved(less), planner.word(Options(asked, budget="latency"), found)]
     return {
+        "met": met, "constant": message(within_latency, model, Options(0.1, budget="latency"), lambda m, x: [5, 5]),
         "far": message(prune, model, 0.9999, budget="latency", data=np.ones((1, 6), "float32")),
         "layers": message(prune, model, {"*": 0.5}, budget="latency"), "fit": message(Pruner, 0.5, budget="latency"),
     }  # fmt: skip

@@ -149,8 +149,26 @@ def errors(folder: Path) -> dict[str, str]:
             self.traces += 1
             return x + self.traces
 
-    inputs = keras.Input((4,))
+    inputs, tokens = keras.Input((4,)), keras.Input((None,), dtype="int32", name="tokens")
+    words = keras.Model(tokens, keras.layers.Embedding(5, 2)(tokens))
+    speech = np.zeros((5, 20, 6), np.float32)
+    wrong = np.where(np.arange(5)[:, None, None] == 3, np.nan, speech)
     return {
+        "nan": refused(wrong, model),
+        "infinite": refused([mel, np.full((4, 3), np.inf)]),
+        "nan int8": message(model, folder / "a.tflite", samples=wrong, precision="int8"),
+        "none": refused(speech[:0], model),
+        "empty": refused([], model),
+        "text": refused([["yes"] * 5], listed),
+        "letters": refused(np.full((2, 7), "a"), words),
+        "fractions": refused(np.full((2, 7), 0.5), words),
+        "targets": refused((speech, np.zeros(5)), model),
+        "batches": refused(iter([speech]), model),
+        "lengths": refused([np.zeros((3,)), np.zeros((4,))], words),
+        "shape": refused(speech[:, :7], model),
+        "tokens": refused(np.full((2, 7), 9), words)
+        if keras.backend.backend() == "torch"
+        else "does not run on samples",
         "missing": refused({"mel": mel}),
         "extra": refused({"mel": mel, "age": age, "ago": age}),
         "typo": refused({"mel": mel, "aeg": age}, keyed),

@@ -60,10 +60,17 @@ def test_what_cannot_be_is_one_line_before_any_work(result: dict[str, Any]) -> N
         "batch": "at least 1, found -3", "protect": "0 to 1, found 1.5", "no number": "0 to 1, found nan",
         "model": "a Keras model is needed, found list", "threshold": "has no effect without",
         "zeros": "'random' has no effect", "empty": "has no effect",
+        "data": "data has no effect with criterion 'magnitude'", "random": "data has no effect with criterion 'random'",
+        "sparse": "keras_amounts_small.py", "read": "", "map": "measured has no effect with criterion 'magnitude'",
+        "rows": "batch_size has no effect without data", "most": "protect has no effect with an amount by layer",
+        "multiple": "round_to has no effect with amount='zeros'", "macs": "budget has no effect",
+        "most weights": "protect is of whole units", "power": "give it as Schedule(power=...)",
+        "span": "end has no effect with amount='zeros'",
     }  # fmt: skip
     found = result["refused"]
     assert found.keys() == expected.keys()
     assert not {name: found[name] for name, words in expected.items() if words not in found[name]}
+    assert "data" in found["sparse"] and "data" not in found["read"]
 
 
 def test_training_goes_on_with_the_moments_that_are_left(result: dict[str, Any]) -> None:
@@ -95,5 +102,9 @@ def test_what_stays_takes_over_from_what_goes(result: dict[str, Any]) -> None:
 
 def test_a_budget_in_measured_time_says_what_it_cannot_be(result: dict[str, Any]) -> None:
     one = result["timed"]
+    for asked, (reported, saved, less, word) in one["met"].items():
+        assert reported == pytest.approx(saved) and saved >= float(asked) > less
+        assert (f"{saved:.3f} of the latency goes" in word) == (saved - float(asked) > 0.01)
+    assert "the largest plan that was measured saves 0.00" in one["constant"]
     assert "of the latency cannot be reached" in one["far"]
     assert "one share above 0" in one["layers"] and "then fit" in one["fit"]

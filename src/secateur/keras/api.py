@@ -94,12 +94,14 @@ def prune(
         sparse.advance(1.0)
         return recompiled(model, sparse_model(sparse))
     if budget == "latency":
-        planner, _ = within_latency(model, options)
+        planner, saved = within_latency(model, options)
+        word = planner.word(options, saved)
     else:
         planner = Planner(model, options)
         planner.advance(1.0)
-        if planner.word():
-            warnings.warn(planner.word(), stacklevel=2)
+        word = planner.word()
+    if word:
+        warnings.warn(word, stacklevel=2)
     keep = planner.keep
     with refitted(model, planner.structure, planner.pruned, planner.data) if refit and planner.data else nullcontext():
         small = masked_model(model, planner.structure, keep) if mode == "mask" else shrunk_model(model, planner.pruned)

@@ -93,6 +93,7 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
             return Schedule(one, power if one in POLYNOMIAL else None, begin, end, every)
 
         given = schedule if isinstance(schedule, Mapping) else {ALL: schedule}
+        _check_spans(given, amount, power=power, begin=begin, end=end, every=every)
         if power is not None and not isinstance(schedule, Mapping):
             Schedule(schedule if isinstance(schedule, str) else schedule.kind, power)  # a kind that has none is refused
         self.schedules = {name: of(one) for name, one in given.items()}
@@ -242,3 +243,17 @@ class Pruner(keras.callbacks.Callback):  # type: ignore[misc]
             copy = masked_model(self.model, planner.structure, planner.keep)
             return recompiled(self.model, copy, planner.structure)
         return recompiled(self.model, shrunk_model(self.model, planner.pruned), planner.pruned)
+
+
+def _check_spans(given: Mapping[str, str | Schedule], amount: object, **spans: float | None) -> None:
+    """Refuse a schedule, power or span that nothing reads.
+
+    Raises:
+        SecateurError: which.
+    """
+    changed = [name for name, value in spans.items() if value != getattr(Schedule, name)]
+    if amount == ZEROS and (changed or [*given.values()] != ["cubic"]):
+        what = changed[0] if changed else "schedule"
+        raise SecateurError(f"{what} has no effect with amount='zeros', which holds zeros from the start: leave it out")
+    if changed and all(isinstance(one, Schedule) for one in given.values()):
+        raise SecateurError(f"{changed[0]} has no effect beside a Schedule: give it as Schedule({changed[0]}=...)")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError, check_known, nearest
 from ..base.extras import require
+from .causes import cause
 from .inputs import check_model, check_shapes, nested, packed
 from .plain import plain_model
 from .runtimes import RUNTIMES
@@ -85,22 +87,20 @@ def export(
     _check(model, target, format)
     keras = require("keras", "keras")
     tree = keras.tree
+    arrays = _arrays(model, _unasked(model, precision) if samples is None else samples)
     plain, states = plain_model(model)
-    given = random_samples(model, 32 if precision == "int8" else 3) if samples is None else samples
-    given = tree.map_structure(np.asarray, nested(model, given, "samples"))
-    check_shapes(model, given, "samples")
-    arrays = tree.flatten(given)  # in the order of `model.inputs`
-    if len(arrays[0]) == 0:
-        raise SecateurError(f"samples: {len(model.inputs)} arrays of at least one example are needed")
     fixed = model.inputs[0].shape[0]  # a batch of a fixed size
     if fixed is not None:
         if len(arrays[0]) < fixed:
             raise SecateurError(f"samples: the model takes batches of {fixed}, found {len(arrays[0])} examples")
         arrays = [one[:fixed] for one in arrays]
-    arrays = [one.astype(str(tensor.dtype)) for one, tensor in zip(arrays, model.inputs, strict=True)]
     arrays += [np.zeros(tuple(one.shape), np.float32) for one in plain.inputs[len(arrays) :]]  # states
     judge = plain if states else model  # a stateful model does not compute the same twice
-    outputs = judge(packed(judge, arrays), training=False)  # `predict` would compile a graph for one batch
+    try:
+        outputs = judge(packed(judge, arrays), training=False)  # `predict` would compile a graph for one batch
+    except Exception as problem:  # of any layer
+        what = "random numbers: give samples=inputs" if samples is None else "samples"
+        raise SecateurError(f"model '{model.name}' does not run on {what}: {cause(problem)}") from problem
     expected = [np.asarray(keras.ops.convert_to_numpy(one)) for one in tree.flatten(outputs)]
     if tolerance is None:
         kinds = {precision, *(str(layer.compute_dtype) for layer in model.layers)}
@@ -129,6 +129,65 @@ def export(
         size = sum(p.stat().st_size for p in ([written] if written.is_file() else written.rglob("*")) if p.is_file())
         _replace(written, target)
     return Exported(target, format, size, worst)
+
+
+def _unasked(model: Model, precision: str) -> Any:
+    """Random samples; in int8 that is a word worth, since ranges come from them."""
+    if precision == "int8":
+        warnings.warn("int8 takes its ranges from samples, here random numbers: give samples=inputs", stacklevel=3)
+    return random_samples(model, 32 if precision == "int8" else 3)
+
+
+def _arrays(model: Model, given: Any) -> list[Arrays]:
+    """Samples as one array an input (batch, ...), in the order and of the types of `model.inputs`.
+
+    Raises:
+        SecateurError: no examples, or what no input takes: other shapes, text, fractions for numbers of tokens, values
+            that are not finite, targets.
+    """
+    tree = require("keras", "keras").tree
+    if isinstance(given, tuple) and len(model.inputs) == 1 and len(given) in (2, 3):
+        raise SecateurError("samples: found a tuple, as of inputs and targets: give the inputs alone")
+    if hasattr(given, "__iter__") and not hasattr(given, "__len__") and not hasattr(given, "shape"):
+        raise SecateurError(
+            f"samples: {type(given).__name__} is no array: give inputs (batch, ...), not batches of them"
+        )
+    given = nested(model, given, "samples")
+    if len(model.inputs) == 1 and isinstance(given, list | tuple):
+        given = packed(model, [_stacked(given)])
+    given = tree.map_structure(np.asarray, given)
+    check_shapes(model, given, "samples")
+    arrays = []
+    for one, tensor in zip(tree.flatten(given), model.inputs, strict=True):
+        kind = np.dtype(str(tensor.dtype) if "bfloat16" not in str(tensor.dtype) else "float32").kind
+        if one.dtype.kind not in "fiub":
+            raise SecateurError(f"samples: input '{tensor.name}' takes {tensor.dtype}, found {one.dtype}")
+        if not len(one):
+            raise SecateurError(f"samples: input '{tensor.name}' has no examples: give at least one")
+        bad = np.flatnonzero(~np.isfinite(one.reshape(len(one), -1)).all(1))
+        if len(bad):
+            raise SecateurError(
+                f"samples: {len(bad)} of {len(one)} examples of input '{tensor.name}' have values that are not finite "
+                f"(NaN or infinite), the first is number {bad[0]}: leave them out"
+            )
+        if kind in "iu" and one.dtype.kind == "f" and np.any(one % 1):
+            raise SecateurError(f"samples: input '{tensor.name}' takes {tensor.dtype}, found fractions")
+        arrays.append(one.astype(str(tensor.dtype)))
+    return arrays
+
+
+def _stacked(examples: Any) -> Arrays:
+    """A list of examples as an array.
+
+    Raises:
+        SecateurError: examples of different shapes.
+    """
+    shapes = {np.shape(one) for one in examples}
+    if len(shapes) > 1:
+        raise SecateurError(
+            f"samples: examples have different shapes, such as {min(shapes)} and {max(shapes)}: pad them"
+        )
+    return np.asarray(examples)
 
 
 def _worst(run: Any, inputs: list[Arrays], expected: list[Arrays]) -> float:

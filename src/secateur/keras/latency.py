@@ -59,7 +59,10 @@ def _compiled(model: Model) -> Callable[[Any], Any]:
     return run
 
 
-def within_latency(model: Model, options: Options) -> tuple[Planner, float]:
+Measure = Callable[[Sequence[Any], Any], Sequence[float]]  # of models on inputs, their milliseconds
+
+
+def within_latency(model: Model, options: Options, measure: Measure = milliseconds) -> tuple[Planner, float]:
     """A plan whose model takes at most 1 - amount of the time of one example, and the share of the time that it saves:
     the smallest share of multiply-accumulates that does, to one of 32.
 
@@ -75,17 +78,20 @@ def within_latency(model: Model, options: Options) -> tuple[Planner, float]:
     given = random_samples(model, 1) if options.data is None else SampleBatches(options.data, model, 1).first().x
     x = keras.tree.map_structure(keras.ops.convert_to_tensor, given)
     low, high = 0.0, 1.0
+    macs = replace(options, budget="macs")
+    if options.data is not None and not macs.looks and getattr(model, "inputs", None):
+        macs = replace(macs, data=None, batch_size=Options.batch_size)
     best: tuple[Planner, float] | None = None
     saved = 0.0
     for _ in range(SEARCH):
         middle = (low + high) / 2
         try:
-            planner = Planner(model, replace(options, amount=middle, budget="macs"))
+            planner = Planner(model, replace(macs, amount=middle))
         except SecateurError:
             high = middle
             continue
         planner.advance(1.0)
-        whole, small = milliseconds([model, shrunk_model(model, planner.pruned)], x)
+        whole, small = measure([model, shrunk_model(model, planner.pruned)], x)
         saved = 1 - small / whole
         if saved >= asked:
             best, high = (planner, saved), middle

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,10 +77,7 @@ class Options:
             raise SecateurError(f"protect is the largest share of a group that goes, 0 to 1, found {self.protect}")
         if self.batch_size < 1:
             raise SecateurError(f"batch_size must be at least 1, found {self.batch_size}")
-        if self.amount != ZEROS and self.threshold > 0:
-            raise SecateurError("threshold has no effect without amount='zeros': leave it out, or give that amount")
-        if self.amount == ZEROS and self.criterion != "magnitude":
-            raise SecateurError(f"criterion '{self.criterion}' has no effect with amount='zeros': leave it out")
+        self._of_others()
         if isinstance(self.amount, Mapping) and not self.amount:
             raise SecateurError(
                 "an empty amount has no effect: name layers or kinds with their shares, such as conv* with 0.3"
@@ -87,9 +85,45 @@ class Options:
         if self.threshold < 0 or self.round_to < 1:
             raise SecateurError(f"threshold >= 0 and round_to >= 1 needed, found {self.threshold} and {self.round_to}")
 
+    def _of_others(self) -> None:
+        """Refuse what was given and nothing would read."""
+        zeros, several = self.amount == ZEROS, isinstance(self.amount, Mapping)
+        if not zeros and self.threshold > 0:
+            raise SecateurError("threshold has no effect without amount='zeros': leave it out, or give that amount")
+        if zeros and self.criterion != "magnitude":
+            raise SecateurError(f"criterion '{self.criterion}' has no effect with amount='zeros': leave it out")
+        if self.measured is not None and "map" not in CRITERIA[self.criterion].needs:
+            raise SecateurError(
+                f"measured has no effect with criterion '{self.criterion}': leave it out, or take 'sensitivity'"
+            )
+        if self.data is None and self.batch_size != Options.batch_size:
+            raise SecateurError("batch_size has no effect without data: leave it out")
+        unread = ["protect"] if zeros or several else []
+        unread += ["round_to", "refit"] if zeros else []
+        unread += ["budget"] if (several or zeros) and self.budget != "latency" else []
+        what = "amount='zeros'" if zeros else "an amount by layer"
+        for name in unread:
+            if getattr(self, name) != getattr(Options, name):
+                raise SecateurError(f"{name} has no effect with {what}: leave it out")
+
+    @property
+    def looks(self) -> bool:
+        """Whether anything looks at data."""
+        needs = {"taylor", "signed", "activations"} & {*CRITERIA[self.criterion].needs}
+        return bool(needs) or self.refit or self.budget == "latency"
+
+    def check_data(self, model: object) -> None:
+        """Say it where nothing looks at the data: only a model without a graph is followed with the help of it."""
+        if self.data is not None and not self.looks and getattr(model, "inputs", None):
+            what = "amount='zeros'" if self.amount == ZEROS else f"criterion '{self.criterion}'"
+            warnings.warn(
+                f"data has no effect with {what}: leave it out, or take criterion='taylor', 'signed' or 'wanda', "
+                "refit=True or budget='latency'",
+                stacklevel=4,
+            )
+
     def _of_units(self) -> None:
         """Refuse what only the removal of whole units reads."""
-        defaults = Options()
-        for name in ("inputs", "round_to", "budget", "measured", "refit"):
-            if getattr(self, name) != getattr(defaults, name):
+        for name in ("inputs", "round_to", "budget", "measured", "refit", "protect"):
+            if getattr(self, name) != getattr(Options, name, None):
                 raise SecateurError(f"{name} is of whole units: pattern '{self.pattern}' does not read it")

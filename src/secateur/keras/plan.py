@@ -40,6 +40,7 @@ class Planner:
 
     def __init__(self, model: Model, options: Options, learning: bool = False) -> None:
         check_model(model)
+        options.check_data(model)
         self.model, self.options, self.learning = model, options, learning
         self.data = None if options.data is None else SampleBatches(options.data, model, options.batch_size)
         graph = self.data is None or getattr(model, "inputs", None)
@@ -89,15 +90,17 @@ class Planner:
         """The share of the cost that is left."""
         return self.cost(self.pruned) / self.full
 
-    def word(self) -> str:
-        """What is to be said about the last plan: that it is not the amount that was asked for; else nothing."""
-        asked = self.options.amount
+    def word(self, options: Options | None = None, removed: float | None = None) -> str:
+        """What is to be said about the last plan: that it is not the amount that was asked for (in `options`, of which
+        `removed` goes, where time was measured); else nothing."""
+        options = options or self.options
+        asked = options.amount
         if isinstance(asked, str | Mapping) or not asked:
             return ""
-        got = 1 - self.kept()
+        got = 1 - self.kept() if removed is None else removed
         if abs(got - asked) <= 0.01:
             return ""
-        return f"amount {asked:g} was asked, {got:.3f} of the {self.options.budget} goes: whole units are larger steps"
+        return f"amount {asked:g} was asked, {got:.3f} of the {options.budget} goes: whole units are larger steps"
 
     def scores(self, evidence: Evidence) -> dict[str, Any]:
         """By group, (units,); what scores lowest goes first."""

@@ -124,6 +124,7 @@ class SparsePlanner:
 
     def __init__(self, model: Model, options: Options) -> None:
         check_model(model)
+        options.check_data(model)
         self.model, self.options = model, options
         self.pattern = parse(options.pattern) or Pattern(SINGLE)
         if options.criterion not in CRITERIA:
