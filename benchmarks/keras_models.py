@@ -5,8 +5,8 @@
 Weights are random: nothing is said of accuracy. From each model `--amount` of all parameters goes, by random scores,
 once masked and once shrunk, and both run on the same random batch. A model that cannot be followed is masked; what
 cannot be masked either is refused. Sources: published kinds of speech models in plain Keras (`keras_keyword_models.py`,
-`keras_asr_models.py`), backbones of KerasHub in small sizes (where it is installed), keras.applications on small
-pictures. Results are written after every model, and a second run goes on where the first one stopped.
+`keras_asr_models.py`), backbones and tasks of KerasHub in small sizes (where it is installed), keras.applications on
+small pictures. Results are written after every model, and a second run goes on where the first one stopped.
 """
 
 from __future__ import annotations
@@ -59,6 +59,15 @@ BACKBONES: dict[str, dict[str, Any]] = {
         "image_shape": (32, 32, 3), "patch_size": 8, "num_layers": 2, "num_heads": 2, "hidden_dim": 16, "mlp_dim": 32,
     },
 }  # fmt: skip
+TASKS = {
+    "BertTextClassifier": ("BertBackbone", {"num_classes": 3}), "BertMaskedLM": ("BertBackbone", {}),
+    "RobertaTextClassifier": ("RobertaBackbone", {"num_classes": 3}), "DebertaV3MaskedLM": ("DebertaV3Backbone", {}),
+    "FNetTextClassifier": ("FNetBackbone", {"num_classes": 3}), "XLMRobertaTextEmbedder": ("XLMRobertaBackbone", {}),
+    "ViTImageClassifier": ("ViTBackbone", {"num_classes": 3}), "GPT2CausalLM": ("GPT2Backbone", {}),
+    "GPTNeoXCausalLM": ("GPTNeoXBackbone", {}), "LlamaCausalLM": ("LlamaBackbone", {}),
+    "GemmaCausalLM": ("GemmaBackbone", {}), "BartSeq2SeqLM": ("BartBackbone", {}), "T5Seq2SeqLM": ("T5Backbone", {}),
+    "MoonshineAudioToText": ("MoonshineBackbone", {}),
+}  # fmt: skip
 
 
 def builders() -> dict[str, tuple[str, Callable[[], Any]]]:
@@ -74,6 +83,13 @@ def builders() -> dict[str, tuple[str, Callable[[], Any]]]:
             if name == "ElectraBackbone":
                 options = {k: v for k, v in options.items() if k != "vocabulary_size"}
             result[name] = "KerasHub", lambda name=name, options=options: getattr(keras_hub.models, name)(**options)
+        for name, (backbone, options) in TASKS.items():
+            result[name] = (
+                "KerasHub, tasks",
+                lambda name=name, made=result[backbone][1], options=options: getattr(keras_hub.models, name)(
+                    backbone=made(), preprocessor=None, **options
+                ),
+            )
     for name, options in PICTURES.items():
         if hasattr(keras.applications, name):
             make = getattr(keras.applications, name)

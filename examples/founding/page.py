@@ -25,10 +25,10 @@ NAMES = {
 }  # fmt: skip
 WHAT = {
     ".onnx": "network for onnxruntime", ".tflite": "network for LiteRT", ".keras": "network for Keras",
-    ".inputs.json": "which features and sample rate the network of that name reads", "_saved_model": "SavedModel",
+    ".inputs.json": "features and rate that it reads", "_saved_model": "SavedModel",
     "result.json": "everything on this page as figures", "report.html": "what matters in the unpruned network",
     "map.json": "the same as figures", "heatmap.png": "the same as a picture", "table.md": "the same as a table",
-    ".json": "figures of the network of that name",
+    ".json": "figures of that network",
 }  # fmt: skip
 HEARD = 5  # Mandarin recordings that are shown
 
@@ -107,7 +107,7 @@ def _digits(result: dict[str, Any]) -> str:
     rows = []
     for arm, runs in result["arms"].items():
         inputs = runs[0]["inputs"]
-        reads = f"{len(inputs['columns'] or range(39))} features, {inputs['rate']} Hz"
+        reads = f"{len(inputs['columns'] or range(39))} features, {inputs['rate'] / 1000:g} kHz"
         rows.append([
             escape(NAMES[arm]), f"{mean(runs, 'parameters'):,.0f}", f"{mean(runs, 'bytes'):,.0f}", reads,
             f"{times[arm]:.3f}", spread([100 - 100 * rate(run, ["words"], references) for run in runs]),
@@ -138,7 +138,8 @@ def _against(compared: dict[str, dict[str, Difference]]) -> str:
 
 def _coloured(d: Difference) -> str:
     word = {"fewer": " class='better'", "more": " class='worse'"}.get(better(d), "")
-    return f"<span{word}>{points(d)}</span>"
+    change, _, interval = points(d).partition(" ")
+    return f"<span{word}>{change}<br><small>{interval}</small></span>"
 
 
 def _features(result: dict[str, Any]) -> str:

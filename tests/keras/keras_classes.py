@@ -302,3 +302,18 @@ def without_cache() -> Any:
 @case
 def subclassed() -> Any:
     return called(Whole())
+
+
+@keras.saving.register_keras_serializable("tests")
+def doubled(x: Any) -> Any:
+    return ops.relu(x) * 2.0 + ops.mean(x, axis=1, keepdims=True)
+
+
+@case
+def functions_and_many_axes() -> Any:
+    """Lambda layers are followed into their function; of kernels of three axes what they read goes."""
+    features = Input((FRAMES, FEATURES))
+    x = layers.Lambda(doubled)(layers.Dense(16)(features))
+    x = layers.EinsumDense("abc,cde->abde", output_shape=(None, 2, 3), bias_axes="de")(x)
+    x = layers.EinsumDense("...de,def->...f", output_shape=12)(x)
+    return keras.Model(features, layers.Dense(3)(layers.Dense(10, activation="relu")(x)[:, 0]))

@@ -149,6 +149,18 @@ def errors(folder: Path) -> dict[str, str]:
             self.traces += 1
             return x + self.traces
 
+    class Written(keras.Model):  # type: ignore[misc]
+        """A subclassed model."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = keras.layers.Dense(3)
+
+        def call(self, x: Any) -> Any:
+            return keras.ops.mean(self.inner(x), axis=1)
+
+    written = Written()
+    written(mel[:, None])
     inputs, tokens = keras.Input((4,)), keras.Input((None,), dtype="int32", name="tokens")
     words = keras.Model(tokens, keras.layers.Embedding(5, 2)(tokens))
     speech = np.zeros((5, 20, 6), np.float32)
@@ -183,6 +195,7 @@ def errors(folder: Path) -> dict[str, str]:
         "ending": message(model, folder / "a.tflite", "onnx"),
         "unnamed": message(model, folder / "a"),
         "unbuilt": message(keras.Sequential([keras.layers.Dense(2)]), folder / "a.onnx"),
+        "subclassed": message(written, folder / "full" / "written.onnx"),
         "two": message(keras.Model(two, keras.layers.Add()(two)), folder / "full" / "two.onnx"),
         "folder": message(model, folder / "full", "onnx"),
         "foreign": message(model, folder / "full", "saved_model"),

@@ -12,6 +12,7 @@ needs("keras", "tensorflow", "torch")
 NAMES = [
     "own_step", "own_step_nested", "dense_by_another_name", "attention_by_another_name", "transformer", "residuals",
     "without_cache", "subclassed", "wrong_configs", "turned_by_position",
+    "functions_and_many_axes",
 ]  # fmt: skip
 
 

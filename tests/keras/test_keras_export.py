@@ -73,6 +73,7 @@ def test_the_onnx_file_needs_neither_keras_nor_tensorflow(run: tuple[Path, dict[
         ("unnamed", "name a file .onnx or .tflite"),
         ("unbuilt", "not built"),
         ("two", "no error"),
+        ("subclassed", "no error"),
         ("bits", "stored in float32"),
         ("precision", "did you mean 'int8'?"),
         ("folder", "a folder; name a file"),

@@ -28,6 +28,7 @@ from .causes import cause
 from .inputs import check_model, check_shapes, nested, packed
 from .plain import plain_model
 from .runtimes import RUNTIMES
+from .specs import call_of, symbolic
 from .writers import KERAS_NAMES, PRECISIONS, output_names, write
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def export(
     if precision != "float32" and format == "saved_model":
         raise SecateurError(f"a SavedModel is stored in float32: choose onnx or litert for {precision}")
     target = Path(path)
+    check_model(model)
+    model = _with_inputs(model, samples)
     _check(model, target, format)
     keras = require("keras", "keras")
     tree = keras.tree
@@ -119,7 +122,7 @@ def export(
         try:
             write(plain, written, format, precision, arrays, opens, output_names(model, plain))
         except SecateurError as problem:
-            raise SecateurError(f"{target}: {problem}") from problem
+            raise SecateurError(f"{target}: {problem}{_half(model, format)}") from problem
         worst = max(differences[-1:] if fixed is not None else differences[-2:])
         if not worst <= tolerance:  # also when it is nan
             raise SecateurError(
@@ -129,6 +132,22 @@ def export(
         size = sum(p.stat().st_size for p in ([written] if written.is_file() else written.rglob("*")) if p.is_file())
         _replace(written, target)
     return Exported(target, format, size, worst)
+
+
+def _with_inputs(model: Model, samples: object) -> Model:
+    """A subclassed model inside of one with inputs: like the samples, or what it was called on first."""
+    if getattr(model, "inputs", None) or not getattr(model, "built", False):
+        return model
+    spec = call_of(model, samples if hasattr(samples, "shape") else None)
+    if not spec:
+        return model
+    inputs = symbolic(spec)
+    try:
+        return require("keras", "keras").Model(
+            inputs[0] if len(inputs) == 1 else inputs, model(*inputs), name=model.name
+        )
+    except Exception as problem:  # whatever its call raises
+        raise SecateurError(f"model '{model.name}' cannot be called on symbolic tensors: {cause(problem)}") from problem
 
 
 def _unasked(model: Model, precision: str) -> Any:
@@ -190,6 +209,14 @@ def _stacked(examples: Any) -> Arrays:
     return np.asarray(examples)
 
 
+def _half(model: Model, kind: str) -> str:
+    """A word for models that compute in sixteen bits, which LiteRT has few operations for."""
+    types = sorted({str(layer.compute_dtype) for layer in model._flatten_layers()} & {"float16", "bfloat16"})
+    if kind != "litert" or not types:
+        return ""
+    return f"; it computes in {types[0]}: make it with float32 layers and the same weights, with precision='float16'"
+
+
 def _worst(run: Any, inputs: list[Arrays], expected: list[Arrays]) -> float:
     """The largest difference of any output."""
     outputs = run(inputs if len(inputs) > 1 else inputs[0])
@@ -235,7 +262,6 @@ def _known() -> str:
 
 def _check(model: Model, target: Path, kind: str) -> None:
     """What can be said before any work."""
-    check_model(model)
     if not getattr(model, "built", False) or not getattr(model, "inputs", None):
         raise SecateurError("the model is not built: give it an Input, or call it on a batch, before exporting")
     if kind == "saved_model":

@@ -128,8 +128,11 @@ def _swapped(value: object, old: object, new: object) -> Any:
         for n, one in enumerate(value):
             list.__setitem__(value, n, _swapped(one, old, new))
     elif isinstance(value, dict):
+        put = dict.__setitem__ if issubclass(type(value), dict) else type(value).__setitem__  # TensorFlow wraps some
         for key, one in value.items():
-            dict.__setitem__(value, key, _swapped(one, old, new))
+            changed = _swapped(one, old, new)
+            if changed is not one:
+                put(value, key, changed)
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import shutil
 import subprocess
@@ -108,18 +109,21 @@ def write_here(model: Model, written: Path, kind: str, precision: str, samples: 
 
 @contextmanager
 def _graph_unprinted() -> Iterator[None]:
-    """Torch's exporter prints the whole graph when it fails, asked or not (its check of whether to is always true);
-    what went wrong is in the exception."""
+    """Torch's exporter prints the whole graph when it fails, asked or not (its check of whether to is always true), and
+    tf2onnx what it cannot simplify; what went wrong is in the exception."""
+    tf2onnx = logging.getLogger("tf2onnx")
+    level = tf2onnx.level
+    tf2onnx.setLevel(logging.CRITICAL + 1)
     core: Any = getattr(sys.modules.get("torch"), "_C", None)
     printing = getattr(core, "_jit_onnx_log", None)
-    if printing is None:
-        yield
-        return
-    core._jit_onnx_log = lambda *_: None
+    if printing is not None:
+        core._jit_onnx_log = lambda *_: None
     try:
         yield
     finally:
-        core._jit_onnx_log = printing
+        tf2onnx.setLevel(level)
+        if printing is not None:
+            core._jit_onnx_log = printing
 
 
 def _without_erfc(written: Path) -> None:

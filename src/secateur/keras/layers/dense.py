@@ -30,11 +30,12 @@ def dense(call: Call) -> list[Flow]:
 
 @rule("EinsumDense")
 def einsum_dense(call: Call) -> list[Flow]:
-    """A dense layer written as "abc,cd->abd"; kernels of more than two dimensions stay whole."""
+    """A dense layer written as "abc,cd->abd"; of kernels of more dimensions, such as "abc,cde->abde", only those that
+    multiply the inputs' last axis go."""
     layer, net, flow = call.layer, call.net, call.one()
     read, kernel, written = "".join(layer.equation.replace("...", "0").split()).replace("->", ",").split(",")
     if len(kernel) != 2 or read[-1] != kernel[0] or written[:-1] != read[:-1] or written[-1] != kernel[1]:
-        raise call.unknown(f"computes {layer.equation}, which is no dense layer over the last axis")
+        return _many_axes(call, read[-1], kernel, written)
     units, inputs = net.new(layer, call.path, layer.kernel.shape[1], "unit"), call.channels(flow, -1)
     net.bind(own_kernel(layer), (0, inputs), (1, units), reads=[0], reader=(layer, 0))
     bind_low_rank(net, layer, [(0, inputs)], units)
@@ -46,6 +47,25 @@ def einsum_dense(call: Call) -> list[Flow]:
     net.width(call.path, "output_shape", units, len(sizes) - 1 if isinstance(sizes, list | tuple) else None)
     call.activation(layer.activation, units)
     return [Flow(call.shapes[0], flow.rank - 1, units)]
+
+
+def _many_axes(call: Call, last: str, kernel: str, written: str) -> list[Flow]:
+    """The outputs stay as they are; `last` is the letter of the inputs' last axis."""
+    layer, net, flow = call.layer, call.net, call.one()
+    if (
+        kernel.count(last) != 1
+        or last in written
+        or flow.axis != flow.rank - 1
+        or getattr(layer, "lora_enabled", False)
+    ):
+        raise call.unknown(f"computes {layer.equation}, which is no dense layer over the last axis")
+    axis = kernel.index(last)
+    reader = None if axis else (layer, 0)
+    net.bind(own_kernel(layer), (axis, call.channels(flow, -1)), reads=[axis], reader=reader)
+    net.bind(layer.bias)
+    ids = net.fresh(call.shapes[0][-1])
+    net.pin(ids, f"'{call.name}' computes {layer.equation}, whose outputs are no units")
+    return [Flow(call.shapes[0], len(call.shapes[0]) - 1, ids)]
 
 
 @rule("ReversibleEmbedding")
