@@ -107,6 +107,9 @@ def test_a_language_model_decides_between_words_of_one_sound(general: BySound) -
     assert BySound(WordModel(), costs, general.lexicon, lm).correct(text) == "他在报告中提到事宜"
     assert BySound(WordModel(), replace(costs, lm=0.0), general.lexicon, lm).correct(text) == text
     assert BySound(WordModel(), costs, general.lexicon).correct(text) == text
+    spoken = pinyin("在报告中提到事宜")
+    assert general.characters(spoken) == "在报告中提到适宜"
+    assert BySound(WordModel(), lexicon=general.lexicon, lm=lm).characters(spoken) == "在报告中提到事宜"
 
 
 def test_pinyin_becomes_text(general: BySound) -> None:

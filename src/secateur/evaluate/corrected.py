@@ -13,13 +13,12 @@ from ..text.rescore import RescoringWeights, weights_of
 from .alternatives import has_alternatives
 from .compare import compare_results
 from .error_rate import Counts, count_errors, total
-from .rescored import ATTENTION, candidates_of, chosen_weights, evidence_in, rate_with, rescored, with_rows
+from .rescored import ATTENTION, LONG, candidates_of, chosen_weights, evidence_in, rate_with, rescored, with_rows
 from .result import PINYIN_EXTRA, Result
 
 CHANGED = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0)  # nats a changed character, to choose from
 BOLD = 3.0  # of them, that with which the head's weight is chosen
 HEAD = (0.0, 0.25, 0.5, 1.0, 2.0)  # weights of the head, to choose from
-LONG = 100  # clips for which progress is shown
 LM = (0.5, 0.65, 0.8)  # shares of a language model, to choose from
 
 
@@ -141,10 +140,10 @@ def _rescoring(before: Result, writer: BySound, dev: Result | None) -> tuple[Res
             raise SecateurError(
                 f"'{before.model}' has alternatives and the dev result has none: evaluate it with --alternatives, too"
             )
-        of_dev = candidates_of(dev, writer, "rescoring")
+        of_dev = candidates_of(dev, writer)
         weights = chosen_weights(dev, of_dev)
         dev = rescored(dev, of_dev, weights)
-    candidates = candidates_of(before, writer, "rescoring")
+    candidates = candidates_of(before, writer)
     best = rescored(before, candidates, weights)
     d = compare_results(before, best).difference
     values: Json = {
@@ -164,7 +163,7 @@ def weighed(how: Json) -> str:
     asked += [f"language model's share {how['lm']:g}"] if how.get("lm") is not None else []
     if how.get("rescored") is not None:
         weights = how["rescored"]["weights"]
-        asked += [f"the best of the alternatives, head {weights['head']:g}, lm {weights['lm']:g}"]
+        asked += [f"alternatives by head {weights['head']:g} and lm {weights['lm']:g}"]
     return ", ".join(asked)
 
 

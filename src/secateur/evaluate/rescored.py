@@ -21,6 +21,7 @@ from .run import summarise
 HEAD = (0.0, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2)  # weights to choose from
 LM = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 LENGTH = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0)  # nats a character
+LONG = 100  # clips for which progress is shown
 ATTENTION = RescoringWeights(head=0.0, lm=0.0, length=0.0)  # the recogniser's likeliest text
 
 Floats = NDArray[np.float64]
@@ -38,10 +39,11 @@ class Candidates:
         return int((self.evidence @ [1.0, weights.head, weights.lm, weights.length]).argmax())
 
 
-def candidates_of(result: Result, writer: BySound, label: str = "") -> list[Candidates]:
+def candidates_of(result: Result, writer: BySound) -> list[Candidates]:
     """The scored alternatives of every row; a row without any has its hypothesis alone."""
     scores = TextScores(writer)
-    return [_candidates(row, scores) for row in track(result.rows, label, len(result.rows), quiet=not label)]
+    rows = track(result.rows, "rescoring", len(result.rows), quiet=len(result.rows) < LONG)
+    return [_candidates(row, scores) for row in rows]
 
 
 def _candidates(row: Row, scores: TextScores) -> Candidates:

@@ -155,7 +155,7 @@ class BySound:
                     Edge(end, e.word, TYPED * self._unlike(e.sounds, some) - SELDOM * e.rank) for e in self._like(some)
                 ]
             edges.append(result)
-        return "".join(best_path(edges, self.scores))
+        return "".join(self._likeliest(edges))
 
     def correct(self, text: str, head: SoundEvidence | None = None, confidence: Sequence[float] | None = None) -> str:
         """`text` with its Chinese runs rewritten where words that sound alike are much likelier; the rest stays.
@@ -256,8 +256,11 @@ class BySound:
                     if word not in result or evidence > result[word].evidence:
                         result[word] = Edge(end, word, evidence)
             edges.append(list(result.values()))
-        words = best_path(edges, self.scores) if self.mixed is None else beam_path(edges, self.mixed)
-        return "".join(words) or run
+        return "".join(self._likeliest(edges)) or run
+
+    def _likeliest(self, edges: Sequence[Sequence[Edge]]) -> list[str]:
+        """The words of the likeliest path, under the language model too where there is one."""
+        return best_path(edges, self.scores) if self.mixed is None else beam_path(edges, self.mixed)
 
     def _gains(
         self,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...base.files import Json
 from ...base.options import Settings, option
+from ...lm.tables import read_ngram
 from ...text.by_sound import BySound
 from ...text.word_model import WordModel
 
@@ -25,11 +26,13 @@ class Options(Settings):
         help="Write these syllables (spaces between; each text in quotes) as characters.", positional=True
     )
     words: Path | None = option(None, "Prefer the words of this file of `secateur text learn`.")
+    lm: Path | None = option(None, "Ask this language model of Chinese words as well (a file of `secateur lm`).")
 
 
 def run(options: Options) -> Json:
     """The text of every line of pinyin."""
-    writer = BySound(WordModel.read(options.words) if options.words else WordModel())
+    model = WordModel.read(options.words) if options.words else WordModel()
+    writer = BySound(model, lm=None if options.lm is None else read_ngram(options.lm))
     return {"characters": [{"pinyin": text, "text": writer.characters(text)} for text in options.texts]}
 
 

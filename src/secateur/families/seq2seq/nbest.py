@@ -107,7 +107,7 @@ def check_alternatives(network: Network) -> None:
 @torch.no_grad()
 def alternatives_of(
     model: TokenNetwork, tokenizer: Tokenizer, bank: AudioBank, languages: Sequence[str], size: int,
-    batch_seconds: float, label: str = "",
+    batch_seconds: float, quiet: bool = True,
 ) -> list[list[Alternative]]:  # fmt: skip
     """The `size` likeliest texts of every clip in `bank`, in order; clips longer than the audio context are cut.
 
@@ -131,8 +131,8 @@ def alternatives_of(
         ]
 
     batches = language_batches(model, bank, languages, batch_seconds / SMALLER)
-    for rows, language in track(batches, label, quiet=not label):
-        done = in_halves(partial(decode_batch, language=language), rows, label or config.name or "decoding")
+    for rows, language in track(batches, "searching", quiet=quiet):
+        done = in_halves(partial(decode_batch, language=language), rows, config.name or "decoding")
         for row, one in zip(rows, done, strict=True):
             lists[row] = one
     return lists
@@ -151,5 +151,5 @@ def add_alternatives(
     assert isinstance(model, TokenNetwork) and isinstance(text, Tokenizer)
     bank = AudioBank.read(utterances, torch.device(device), model.config.front_end.sample_rate, label="")
     languages = [u.language for u in utterances]
-    lists = alternatives_of(model.to(device), text, bank, languages, size, batch_seconds, "searching")
+    lists = alternatives_of(model.to(device), text, bank, languages, size, batch_seconds, quiet=False)
     return with_alternatives(result, lists)
