@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,30 @@ def tasks(folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def unknown(folder: Path) -> dict[str, Any]:
+    """Without its class, a saved model that made its own graph is a plain one, and that is said."""
+
+    class Unregistered(keras.Model):  # type: ignore[misc]
+        def __init__(self, units: int) -> None:
+            features = keras.Input((FRAMES, FEATURES))
+            first = keras.layers.Dense(units, activation="relu")
+            super().__init__(features, keras.layers.Dense(3)(first(features)))
+            self.first = first
+
+    model = unsettled(Unregistered(8))
+    small = prune(model, {"*": 0.5})
+    small.save(folder / "unknown.keras")
+    x = inputs_of(model)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        again = secateur.keras.load(folder / "unknown.keras")
+    return {
+        "units": small.first.units, "classes": [type(small).__name__, type(again).__name__],
+        "difference": float(np.abs(numbers(again(x)) - numbers(small(x))).max()),
+        "warned": " ".join(str(one.message) for one in found),
+    }  # fmt: skip
+
+
 def refused() -> dict[str, Any]:
     """What stops it is said, and masks work."""
     native = Native()
@@ -153,5 +178,5 @@ def taught() -> dict[str, Any]:
 if __name__ == "__main__":
     where = Path(sys.argv[1])
     result = {"classes": every_class(where), "steps": steps(where), "taught": taught(), "refused": refused()}
-    result |= {"by_name": by_name(where), "tasks": tasks(where)}
+    result |= {"by_name": by_name(where), "tasks": tasks(where), "unknown": unknown(where)}
     (where / "classes.json").write_text(json.dumps(result))

@@ -56,6 +56,12 @@ def test_a_task_keeps_its_class_and_what_it_holds(result: dict[str, Any]) -> Non
     assert one["tied"] == [1, 1, 1] and one["momentum"] and one["shapes"] == [[2, 6], [2, 6]]
 
 
+def test_a_saved_model_whose_class_is_missing_is_a_plain_one(result: dict[str, Any]) -> None:
+    one = result["unknown"]
+    assert one["units"] == 4 and one["classes"] == ["Unregistered", "Functional"] and one["difference"] == 0
+    assert "a plain model instead of one of class 'Unregistered': Could not locate class" in one["warned"]
+
+
 def test_a_model_keeps_its_own_step_and_is_pruned_again(result: dict[str, Any]) -> None:
     steps = result["steps"]
     assert steps["class"] and steps["own"] == 7.0

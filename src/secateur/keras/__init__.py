@@ -1,4 +1,4 @@
-"""Keras 3 on the TensorFlow and torch backends: pruning, sensitivity, a GoogLeNet on MFCC, exports.
+"""Keras 3 on the TensorFlow, torch and JAX backends: pruning, sensitivity, a GoogLeNet on MFCC, exports.
 small = secateur.keras.prune(model, amount=0.5)
 found = secateur.keras.sensitivity(model, Recordings(x, y), words=("yes", "no"))
 """

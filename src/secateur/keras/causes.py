@@ -10,7 +10,7 @@ def cause(problem: BaseException | str | None) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(problem)).strip()
     if not text:
         return type(problem).__name__
-    text = text.split("\nArguments received by")[0]
+    text = text.split("\nArguments received by")[0].split(" Full object config: ")[0]
     first, *rest = [line.strip() for line in text.splitlines() if line.strip()]
     if "Exception encountered: " in text:
         last = text.rpartition("Exception encountered: ")[2]

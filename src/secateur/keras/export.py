@@ -210,9 +210,10 @@ def _stacked(examples: Any) -> Arrays:
 
 
 def _half(model: Model, kind: str) -> str:
-    """A word for models that compute in sixteen bits, which LiteRT has few operations for."""
-    types = sorted({str(layer.compute_dtype) for layer in model._flatten_layers()} & {"float16", "bfloat16"})
-    if kind != "litert" or not types:
+    """A word for models that compute in types that the runtimes have few operations for."""
+    few = {"litert": {"float16", "bfloat16"}, "onnx": {"bfloat16"}}.get(kind, set())
+    types = sorted({str(layer.compute_dtype) for layer in model._flatten_layers()} & few)
+    if not types:
         return ""
     return f"; it computes in {types[0]}: make it with float32 layers and the same weights, with precision='float16'"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import keras
 
 from ..base.errors import SecateurError
+from .causes import cause
 from .resized import addresses_of, at, replace
 
 NAME = "Regraphed"
@@ -135,7 +137,12 @@ class _Regraphed:
     @classmethod
     def from_config(cls, config: Config, custom_objects: object = None) -> Any:
         description = copy.deepcopy(config["graph"])
-        base = keras.saving.deserialize_keras_object(copy.deepcopy(description[OWN]))
+        try:
+            base = keras.saving.deserialize_keras_object(copy.deepcopy(description[OWN]))
+        except Exception as problem:  # a class that is not registered, or that no config makes again
+            name = description[OWN]["class_name"]
+            warnings.warn(f"a plain model instead of one of class '{name}': {cause(problem)}", stacklevel=2)
+            return keras.Model.from_config(description["config"])
         model = regraphed(base, description)
         if getattr(base, "compiled", False):  # by its class, as KerasHub's tasks are
             model.compile()
