@@ -34,12 +34,16 @@ def how(code: Path | None = None) -> dict[str, object]:
 
 
 def commit(root: Path) -> str:
-    """The short commit of a checkout, "+ changes" where its `src` or `benchmarks` differ; "" without git."""
+    """The short commit of a checkout, "+ changes" where its `src` or `benchmarks` differ; "" without git.
+
+    Of a branch that is not on `main` yet it is the commit that it began at, with changes: what is rebased loses its own.
+    """
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else ""
 
-    found = git("rev-parse", "--short=8", "HEAD")
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "src", "benchmarks")
-    return f"{found} + changes" if found and changed else found
+    head = git("rev-parse", "HEAD")
+    base = git("merge-base", "HEAD", "main") or head
+    changed = base != head or git("status", "--porcelain", "--untracked-files=no", "--", "src", "benchmarks")
+    return f"{base[:8]} + changes" if base and changed else base[:8]

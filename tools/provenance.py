@@ -102,6 +102,7 @@ def of_file(path: Path) -> dict[str, str]:
     found = {"machine": machine_of(values), "date": values.get("date", "")}
     if own.get("commit"):
         commit, _, changed = own["commit"].partition(" + ")
+        commit = SOURCES["landed"].get(commit, commit)
         found |= {"commit": f"commit `{commit}`{' with changes' if changed else ''}", "command": own["command"]}
     return {name: value for name, value in found.items() if value}
 
