@@ -36,7 +36,7 @@ def how(code: Path | None = None) -> dict[str, object]:
 def commit(root: Path) -> str:
     """The short commit of a checkout, "+ changes" where its `src` or `benchmarks` differ; "" without git.
 
-    Of a branch that is not on `main` yet it is the commit that it began at, with changes: what is rebased loses its own.
+    Of a branch that is not on `main` yet it is the commit that it began at, with changes: a rebase changes its own.
     """
 
     def git(*words: str) -> str:
