@@ -228,7 +228,7 @@ class Walk:
                 raise call.unknown(why)
             if kind.__name__ in RULES:
                 return RULES[kind.__name__]
-            if kind.__name__ == "Lambda":  # its function is code like that of other classes
+            if kind.__name__ == "Lambda" and not self.opaque(call.name):  # its function is code, as of other classes
                 return None
             raise call.unknown("is not known here")
         parent: Any = next(one for one in kind.__mro__ if one.__module__.split(".")[0] == "keras")
