@@ -63,7 +63,7 @@ def test_what_is_remembered_is_bounded(fusion: WordFusion, monkeypatch: pytest.M
     texts = ["the cat sat on a mat", "a cat went home", "zebras don't go", "打开 the cat"]
     tokens = [small_whisper()[1].encode(text) for text in texts]
     scores = [total(fusion, ids) for ids in tokens]
-    for module in ("lm.walk", "decode.fusion"):
+    for module in ("lm.word_tree", "decode.fusion"):
         monkeypatch.setattr(f"secateur.{module}.KEPT", 3)
     model = train_ngram(TEXTS, 3)
     first = WordFusion(model, small_whisper()[1], WEIGHT, BONUS)
