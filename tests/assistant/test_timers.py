@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from secateur.assistant.skill import SKILLS, Context
+from secateur.assistant.skills.clock import tell_time
 from secateur.assistant.skills.timer import alarm_time, rings, set_alarm, set_timer
 from secateur.assistant.timers import MOST, Ringer, Timer, Timers
 from secateur.base.errors import SecateurError
@@ -173,6 +174,21 @@ def test_timers_of_one_length_are_told_apart_in_both_languages() -> None:
     assert SKILLS["cancelTimer"]({"every": "all"}, context).startswith("已取消3个计时器")
     assert SKILLS["cancelTimer"]({}, context) == "没有计时器。"
     assert _running(context) == {"07:45", "22:00", "call Anna"}
+
+
+@pytest.mark.parametrize(
+    ("slots", "words"),
+    [
+        ({"hour": "3", "part": "pm", "day": "tomorrow"}, "明天下午3点的闹钟"),
+        ({"hour": "6", "minute": "5", "part": "am", "day": "tomorrow"}, "明天早上6点05分的闹钟"),
+        ({"hour": "12", "minute": "30", "part": "pm", "day": "today"}, "今天中午12点30分的闹钟"),
+        ({"hour": "1", "part": "am", "day": "tomorrow"}, "明天凌晨1点的闹钟"),
+    ],
+)
+def test_times_are_said_as_in_chinese(slots: dict[str, str], words: str) -> None:
+    context = _house("zh")
+    assert words in set_alarm(slots, context)
+    assert tell_time({}, context) == "现在是中午12点。"
 
 
 def test_the_command_line_rings_even_after_a_restart(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 AWAY = {
     "the day before yesterday": -2, "yesterday": -1, "today": 0, "tomorrow": 1, "the day after tomorrow": 2,
@@ -35,3 +35,17 @@ def chinese_day(day: str) -> str:
     if weekday not in WEEKDAYS:
         return _CHINESE.get(day, "")
     return f"{'' if day == weekday else '下'}星期{'一二三四五六日'[WEEKDAYS.index(weekday)]}"
+
+
+PARTS = ((5, "凌晨"), (8, "早上"), (11, "上午"), (13, "中午"), (18, "下午"), (24, "晚上"))  # each up to this hour
+
+
+def chinese_time(at: datetime) -> str:
+    """The time of day as it is said in Chinese.
+
+    >>> chinese_time(datetime(2026, 12, 1, 15, 0)), chinese_time(datetime(2026, 12, 1, 6, 5))
+    ('下午3点', '早上6点05分')
+    """
+    part = next(name for hour, name in PARTS if at.hour < hour)
+    hour = at.hour - 12 if at.hour > 12 else at.hour
+    return f"{part}{hour}点" + (f"{at.minute:02}分" if at.minute else "")

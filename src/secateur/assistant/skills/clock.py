@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from ..days import days_away
+from ..days import chinese_time, days_away
 from ..skill import Context, Slots, skill
 
 DAYS = "一二三四五六日"
@@ -22,7 +22,7 @@ WHEN = {
 def tell_time(slots: Slots, context: Context) -> str:
     """The hour and minute."""
     now = datetime.fromtimestamp(context.clock())
-    return context.say(f"It is {now:%-I:%M %p}.", f"现在是{now.hour}点{now.minute}分。")
+    return context.say(f"It is {now:%-I:%M %p}.", f"现在是{chinese_time(now)}。")
 
 
 @skill("getDate")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from ...base.errors import SecateurError
-from ..days import days_away
+from ..days import chinese_time, days_away
 from ..skill import Context, Slots, number, skill
 from ..timers import Timer
 
@@ -177,7 +177,7 @@ def _when(ends: float, context: Context) -> str:
     at = datetime.fromtimestamp(ends)
     later = (at.date() - datetime.fromtimestamp(context.clock()).date()).days
     when = {0: ("today", "今天"), 1: ("tomorrow", "明天")}.get(later, (f"on {at:%A}", f"{at.month}月{at.day}日"))
-    return context.say(f"{when[0]} at {at:%-I:%M %p}", f"{when[1]}{at.hour}点{at.minute:02}分")
+    return context.say(f"{when[0]} at {at:%-I:%M %p}", f"{when[1]}{chinese_time(at)}")
 
 
 def alarm_time(slots: Slots, now: datetime) -> datetime:
@@ -222,7 +222,7 @@ def rings(timer: Timer, context: Context) -> str:
         return context.say(f"You wanted to be reminded: {timer.text}.", f"提醒您：{timer.text}。")
     if timer.kind == "alarm":
         at = datetime.fromtimestamp(timer.ends)
-        return context.say(f"It is {at:%-I:%M %p}: your alarm.", f"现在{at.hour}点{at.minute:02}分，闹钟响了。")
+        return context.say(f"It is {at:%-I:%M %p}: your alarm.", f"现在{chinese_time(at)}，闹钟响了。")
     lasted, spoken = length(timer.seconds), length(timer.seconds, chinese=True)
     return context.say(f"Your timer for {lasted} has run out.", f"{spoken}到了。")
 
