@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from secateur.base.files import read_json
-from secateur.evaluate.table import pipe_table
+from secateur.evaluate.bootstrap import Difference, paired_difference
+from secateur.evaluate.table import pipe_table, points
 
-RESULTS = Path(__file__).resolve().parent.parent / "experiments" / "mandarin" / "results"
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import packed
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "experiments" / "mandarin" / "results"
+STUDIES = ROOT / "experiments" / "study" / "results"
+LISTS, SET = "mandarin_lists", "commonvoice-zh-cn"
+LISTED = ("soup-0", "more-1", "pruned-1", "dense-5")  # runs whose lists were rescored
 
 
 def text_table() -> list[str]:
@@ -70,6 +79,46 @@ def polyphones_table() -> list[str]:
     return [*pipe_table(head, rows), ""]
 
 
+def stages_table() -> list[str]:
+    """Runs of `mandarin_lists` after every stage, and the pruned one against the others at both ends."""
+    runs = {name: read_json(packed.results(STUDIES / LISTS) / f"{name}.json") for name in LISTED}
+    found = {name: read_json(packed.results(STUDIES / f"{LISTS}_corrected") / f"{name}+lm.json") for name in LISTED}
+    published = read_json(packed.results(STUDIES / "mandarin") / "original-0.json")["summary"]["error"][SET]
+    head = ["run", "removed or zero", "greedy, %", "the beam's likeliest, %", "rescored, %", "corrected, %",
+            "against greedy (95 %)", "of the published model's", "head", "lm", "length", "a change"]  # fmt: skip
+    rows = []
+    for name, run in runs.items():
+        one, greedy = found[name], run["summary"]["error"][SET]
+        best, weights = one["rescored"], one["rescored"]["weights"]
+        rows.append([
+            name, f"{100 * run['summary']['removed_or_zero']:.0f} %",
+            *(f"{100 * rate:.1f}" for rate in (greedy, best["likeliest"], best["rate"], one["after"])),
+            _points(_paired(run["errors"][SET], one["errors"])), f"{one['after'] / published:.2f}",
+            *(f"{weights[weight]:g}" for weight in ("head", "lm", "length")), f"{one['changed']:g}",
+        ])  # fmt: skip
+    titles = ["the pruned run against", "greedy, points (95 %)", "corrected, points (95 %)"]
+    pruned, others = "pruned-1", [name for name in LISTED if name != "pruned-1"]
+    against = [
+        [
+            name,
+            _points(_paired(runs[name]["errors"][SET], runs[pruned]["errors"][SET])),
+            _points(_paired(found[name]["errors"], found[pruned]["errors"])),
+        ]
+        for name in others
+    ]
+    return [*pipe_table(head, rows), "", *pipe_table(titles, against), ""]
+
+
+def _paired(a: list[int], b: list[int]) -> Difference:
+    """B against A on the test's clips, by speaker."""
+    clips = read_json(packed.results(STUDIES / LISTS) / "clips.json")[SET]
+    return paired_difference(a, b, [clip[2] for clip in clips], [clip[1] for clip in clips])
+
+
+def _points(d: Difference) -> str:
+    return f"{points(d.delta)} ({points(d.low)} to {points(d.high)})"
+
+
 def _before() -> dict[str, Any]:
     """The same counts before, of the tables of today (`measure_mandarin.py` at that commit), where there are some."""
     path = RESULTS / "before.json"
@@ -89,4 +138,5 @@ TABLES = {
     "zh_correction": correction_table,
     "zh_punctuation": punctuation_table,
     "zh_polyphones": polyphones_table,
+    "study-mandarin_lists-corrected": stages_table,
 }
