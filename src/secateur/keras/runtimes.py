@@ -25,6 +25,11 @@ def run_onnx(path: str | Path) -> Run:
     names = [one.name for one in session.get_inputs()]
 
     def run(inputs: Sequence[Arrays]) -> list[Arrays]:
+        if len(inputs) < len(names):
+            raise ValueError(
+                f"it has {len(names)} inputs ({', '.join(names)}) for {len(inputs)}: a layer holds a tensor that is no "
+                "variable, which became an input"
+            )
         return [np.asarray(one) for one in session.run(None, dict(zip(names, inputs, strict=True)))]
 
     return run
