@@ -135,7 +135,7 @@ def test_weights_are_chosen_on_dev_and_stages_are_reported(writer: BySound) -> N
     assert best["difference"]["delta"] == pytest.approx(best["rate"] - found["before"])
     assert after.settings["corrected"]["rescored"]["weights"] == best["weights"]
     plain = correction(test, writer)[1]  # without dev: the defaults, or what the word file stores
-    assert plain["rescored"]["weights"] == {"head": 0.3, "lm": 0.5, "length": 0.0} and plain["dev"] == []
+    assert plain["rescored"]["weights"] == {"head": 0.5, "lm": 0.5, "length": 0.0} and plain["dev"] == []
     stored = BySound(replace(MODEL, rescoring={"head": 0.0, "lm": 0.0}), lexicon=writer.lexicon)
     assert correction(test, stored)[1]["rescored"]["rate"] == found["before"]
     assert correction(without_alternatives(test), writer)[1]["rescored"] is None

@@ -24,7 +24,7 @@ KEPT = 100_000  # beginnings of texts that a cache keeps
 class RescoringWeights:
     """A text scores its log probability under the recogniser, and what these weights make of the rest."""
 
-    head: float = 0.3  # of log P(its syllables | clip), of a pinyin head where there is one
+    head: float = 0.5  # of log P(its syllables | clip), of a pinyin head where there is one
     lm: float = 0.5  # of log P(its words)
     length: float = 0.0  # nats for each of its characters
 
