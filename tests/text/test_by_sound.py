@@ -215,6 +215,18 @@ def test_what_is_no_word_is_corrected_by_default() -> None:
     assert writer.correct("我想去北晶") == "我想去北京"
 
 
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("我在銀航工作", "我在銀行工作"), ("這個時候他加入解放君，", "這個時候他加入解放軍，"),
+        ("請幫我打開客廳的燈", "請幫我打開客廳的燈"), ("我想去北晶看電影", "我想去北京看電影"),
+        ("乾隆时期他加入解放君", "乾隆时期他加入解放军"), ("我哋喺銀航做嘢", "我哋喺銀航做嘢"),
+    ],
+)  # fmt: skip
+def test_traditional_text_is_corrected_and_stays_so(text: str, right: str) -> None:
+    assert BySound(WordModel()).correct(text) == right
+
+
 def test_what_the_recogniser_is_sure_of_stays() -> None:
     writer = BySound(WordModel())
     writer = writer.costing(replace(writer.costs, sure=4.0))

@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 
 from ..base.files import Json
 from ..base.options import from_dict
-from .chinese import HAN
+from .chinese import HAN, simplified, written_as
 from .lattice import Edge, MixedScores, WordLm, beam_path, best_path
 from .left_alone import CANTONESE, frozen
 from .lexicon import LONGEST, Entry, Lexicon, general_lexicon
@@ -161,13 +161,16 @@ class BySound:
         """`text` with its Chinese runs rewritten where words that sound alike are much likelier; the rest stays.
 
         `confidence` has a probability for every character of `text`: what the recogniser was sure of costs more to
-        change. Text in Cantonese stays.
+        change. Text in Cantonese stays; in traditional characters it is corrected as if simplified, and stays in them.
 
         `head` is what a pinyin head recognised in the same clip: where it says another sound than was written, words of
         that sound compete, too; and each word that competes is weighed by how much better or worse its syllables fit
         what was recognised than those that were written.
         """
-        return self.decided(self.competing(text, head, confidence))
+        plain = simplified(text)
+        if plain == text or len(plain) != len(text) or CANTONESE.search(text):
+            return self.decided(self.competing(text, head, confidence))
+        return written_as(text, self.decided(self.competing(plain, head, confidence)))
 
     def competing(
         self, text: str, head: SoundEvidence | None = None, confidence: Sequence[float] | None = None

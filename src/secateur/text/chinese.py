@@ -52,6 +52,19 @@ def simplified(text: str) -> str:
     return converted if VARIANTS.isdisjoint(converted) else _OTHER.sub(lambda m: _SAME[m[0]], converted)
 
 
+def written_as(text: str, plain: str) -> str:
+    """`plain`, simplified and as long as `text`, in the script of `text`; what is the same stays as it is there.
+
+    Raises:
+        SecateurError: OpenCC is not installed.
+    """
+    before, other = simplified(text), str(_converter("s2tw").convert(plain))
+    as_simplified = sum(a != b for a, b in zip(text, _converter("s2tw").convert(text), strict=False))
+    mostly = as_simplified > sum(a != b for a, b in zip(text, before, strict=False))
+    new = plain if mostly or len(other) != len(plain) else other
+    return "".join(a if b == c else d for a, b, c, d in zip(text, before, plain, new, strict=True))
+
+
 def spoken(text: str) -> str:
     """Numbers, dates, times, money, fractions and units as they are read aloud, in simplified characters.
 
@@ -89,8 +102,8 @@ def compared_chinese(text: str) -> str:
 
 
 @functools.cache
-def _converter() -> Any:
-    return require("opencc", EXTRA).OpenCC("tw2s")
+def _converter(to: str = "tw2s") -> Any:
+    return require("opencc", EXTRA).OpenCC(to)
 
 
 @functools.cache
