@@ -31,12 +31,12 @@ from secateur.base.files import write_json
 from secateur.base.progress import say
 from secateur.evaluate.error_rate import count_errors, metric_for
 from secateur.evaluate.scoring import batch_seconds
-from secateur.prune.sensitivity_map import SensitivityMap, read_map
+from secateur.prune.sensitivity_map import SensitivityMap, SensitivitySettings, read_map
 from secateur.prune.shrink import mask
 from secateur.prune.task import task_of
 from secateur.sensitivity.gates import ends
 from secateur.sensitivity.probe import ProbeSpec, make_probe
-from secateur.sensitivity.run import SensitivitySettings, run_map
+from secateur.sensitivity.run import run_map
 from secateur.sensitivity.store import read_variants
 from secateur.sensitivity.variants import BASELINE, Variant
 from secateur.text.normalise import normaliser

@@ -21,10 +21,10 @@ from secateur.families.seq2seq.greedy import transcribe_bank
 from secateur.families.seq2seq.probe import TokenProbe
 from secateur.models.checkpoint import save_checkpoint
 from secateur.prune.inputs import with_merged_frames
-from secateur.prune.sensitivity_map import matching, read_map
+from secateur.prune.sensitivity_map import SensitivitySettings, matching, read_map
 from secateur.prune.shrink import mask
 from secateur.sensitivity.probe import Probe, ProbeSpec, band_limited, parts_of, repeated_frames
-from secateur.sensitivity.run import SensitivitySettings, run_map, saved
+from secateur.sensitivity.run import run_map, saved
 from secateur.sensitivity.store import MeasurementStore
 from secateur.sensitivity.variants import BASELINE, Variant, of_branches, of_groups
 from secateur.text.units import Units

@@ -22,10 +22,11 @@ from secateur.cli import main
 from secateur.data.manifest import read_manifest, write_manifest
 from secateur.data.pack import pack
 from secateur.models.checkpoint import save_checkpoint
+from secateur.prune.sensitivity_map import SensitivitySettings
 from secateur.runtime.bulk.run import BulkSettings, transcribe_all
 from secateur.runtime.bulk.worker import TranscribeSpec
 from secateur.sensitivity.probe import ProbeSpec
-from secateur.sensitivity.run import SensitivitySettings, run_map
+from secateur.sensitivity.run import run_map
 from secateur.study.one import run_one
 from secateur.study.runs import run_study
 from secateur.study.settings import read_study

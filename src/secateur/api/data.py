@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..base.options import Settings, option
 from ..text.normalise import Scheme
+from ..train.settings import longest_option
 
 if TYPE_CHECKING:
     from ..families.ctc.new_settings import NewModel
@@ -89,7 +90,7 @@ class DataSettings(Settings):
     normalise: Scheme | None = option(
         None, "Compare texts by this scheme, such as whisper or cased; left out: by language.", advanced=True
     )
-    longest: float = option(21.0, "Leave longer clips out of training.", unit="s", above=0)
+    longest: float = longest_option()
     device: str = option("auto", "Run on cpu, cuda, or auto: a GPU where there is one.")
     same_speakers: bool = option(
         False,

@@ -177,14 +177,13 @@ def _check_precision(settings: ExportSettings, precision: str) -> None:
     Raises:
         SecateurError: what to choose, or to add.
     """
+    from ..export.precision import check_needs
+
     if precision == "bf16":
         raise SecateurError("ONNX graphs are not written in bf16: choose fp16, or --format transformers")
-    if precision == "int8-static" and settings.calibrate is None:
-        raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
     if precision == "auto" and settings.dev is None:
         raise SecateurError("--precision auto lets an error rate decide: name a manifest with --dev")
-    if settings.four_bits and not precision.startswith("int8"):
-        raise SecateurError(f"--four-bits goes with int8 precisions, not with {precision}")
+    check_needs(precision, settings.calibrate, settings.four_bits)
 
 
 def _check_vocabulary(settings: ExportSettings, config: Config) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..base.errors import SecateurError
-from ..base.options import Settings, changed_fields, option
+from ..base.options import Settings, changed_fields, option, same_as
+from ..prune.sensitivity_map import SensitivitySettings
 from .job import job
 
 if TYPE_CHECKING:
@@ -28,15 +29,9 @@ class SensitivityJobSettings(Settings):
         help="Measure on these clips with transcripts (JSONL); never the test set: choices follow from it."
     )
     out: Path = option(help="Write the map into this folder; finished sites are kept there.", writes="folder")
-    amounts: tuple[float, ...] = option(
-        (0.1, 0.25, 0.5), "Remove these shares of each group.", unit="share", above=0, below=1
-    )
-    sites: str = option("", "Measure only sites, kinds or layers that match these patterns, such as 'encoder*,ffn'.")
-    criterion: str = option(
-        "taylor",
-        "Rank the units of a group by this criterion; the lowest go first.",
-        choices="secateur.prune.importance:CRITERIA",
-    )
+    amounts: tuple[float, ...] = same_as(SensitivitySettings, "amounts")
+    sites: str = same_as(SensitivitySettings, "sites")
+    criterion: str = same_as(SensitivitySettings, "criterion")
     limit: int | None = option(
         None, "Take this many clips of each manifest, spread over its speakers.", unit="clips", least=1
     )
@@ -46,7 +41,7 @@ class SensitivityJobSettings(Settings):
         unit="clips",
         least=0,
     )
-    decode: int = option(20, "Measure this many last removals on all clips, and decode them.", unit="removals", least=0)
+    decode: int = same_as(SensitivitySettings, "decode")
     engine: Literal["local", "ray"] = option("local", "Run in this process, or on the workers of a Ray cluster.")
     workers: int = option(2, "Use this many Ray workers.", least=1)
     device: str = option("auto", "Run on cpu, cuda, or auto: a GPU where there is one.")
@@ -82,7 +77,7 @@ def sensitivity(settings: SensitivityJobSettings) -> SensitivityMap:
         finish(settings.out, record)
         return measured
     from ..sensitivity.probe import ProbeSpec
-    from ..sensitivity.run import SensitivitySettings, run_map
+    from ..sensitivity.run import run_map
     from ..weights.fetch import fetch
 
     fetch(settings.model)

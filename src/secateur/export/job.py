@@ -33,7 +33,7 @@ from ..runtime.recogniser import Recogniser, recogniser_of
 from .calibration import calibrate
 from .exporter import Source, exporter_of, release
 from .onnx import export_onnx
-from .precision import check_precision
+from .precision import check_needs, check_precision
 
 TOLERANCE = 1e-3  # of fp32 logits, and of a CTC model's fp32 probabilities
 NOISE_FRAMES = (100, 250, 400)  # lengths of noise clips, 10 ms frames
@@ -90,10 +90,7 @@ def export_checked(
             raise SecateurError("--precision auto chooses by the error rate: name a manifest with --dev")
         return _fastest_passing(model, text, out, clips, gate, calibration, nibbles)
     check_precision(precision)
-    if nibbles and not precision.startswith("int8"):
-        raise SecateurError(f"--four-bits goes with int8, int8-dynamic and int8-static, not with {precision}")
-    if precision == "int8-static" and calibration is None:
-        raise SecateurError("int8-static needs calibration recordings: name training data with --calibrate")
+    check_needs(precision, calibration, nibbles)
     source = model if isinstance(model, Source) else Source.of_model(model, text)
     ranges, exporter, network = None, exporter_of(source.config), source.read()
     expected = exporter.expected(network, sample_features(clips, source.config))

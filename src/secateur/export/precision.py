@@ -16,7 +16,7 @@ dev decides (`secateur export --precision auto`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar, get_args
 
@@ -43,6 +43,18 @@ def check_precision(name: str) -> None:
     """Raise a `SecateurError` unless `name` is one of `PRECISIONS`."""
     if name not in PRECISIONS:
         raise SecateurError(f"precision '{name}' is not one of {', '.join(PRECISIONS)}{nearest(name, PRECISIONS)}")
+
+
+def check_needs(precision: str, calibration: object | None, nibbles: Sequence[str]) -> None:
+    """Refuse four bits without int8, and int8-static without recordings to take its ranges from.
+
+    Raises:
+        SecateurError: one of the two.
+    """
+    if precision == "int8-static" and calibration is None:
+        raise SecateurError("int8-static needs recordings of the kind to come: name train data with --calibrate")
+    if nibbles and not precision.startswith("int8"):
+        raise SecateurError(f"--four-bits goes with int8, int8-dynamic and int8-static, not with {precision}")
 
 
 Q = TypeVar("Q", bound=np.generic)

@@ -16,7 +16,7 @@ from ..base.extras import require
 from ..base.progress import track
 from ..evaluate.error_rate import count_errors
 from ..prune.importance import CRITERIA
-from ..prune.sensitivity_map import Measured, SensitivityMap, matching, ordered, spans, write_map
+from ..prune.sensitivity_map import Measured, SensitivityMap, SensitivitySettings, matching, ordered, spans, write_map
 from ..sensitivity.effects import BASELINE, differences, effects, resamples_for
 from .data import SampleBatches
 from .evidence import check_finite, evidence_of
@@ -29,7 +29,7 @@ from .structure import Structure, structure_of
 if TYPE_CHECKING:
     from keras import Model
 
-AMOUNTS = (0.1, 0.25, 0.5)
+AMOUNTS = SensitivitySettings().amounts
 
 
 def sensitivity(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..base.errors import SecateurError, nearest
 from ..base.files import Json, read_json, write_json
-from ..base.options import from_dict, to_dict
+from ..base.options import Settings, from_dict, option, to_dict
 
 FORMAT = "secateur-sensitivity-1"
 ABLATED = "gone"  # the key of `Measured.ablated` in files
@@ -27,6 +27,22 @@ LEVEL = 0.05  # adjusted p values below it are claims
 
 MOST_UNITS = 10**7
 ERROR_NATS = 5.0  # nats a token per unit of error rate: 2 points of error count as 0.1 nats
+
+
+@dataclass(frozen=True)
+class SensitivitySettings(Settings):
+    """Which sites are tried, at which amounts, and how many are decoded."""
+
+    amounts: tuple[float, ...] = option(
+        (0.1, 0.25, 0.5), "Remove these shares of each group.", unit="share", above=0, below=1
+    )
+    sites: str = option("", "Measure only sites, kinds or layers that match these patterns, such as 'encoder*,ffn'.")
+    criterion: str = option(
+        "taylor",
+        "Rank the units of a group by this criterion; the lowest go first.",
+        choices="secateur.prune.importance:CRITERIA",
+    )
+    decode: int = option(20, "Measure this many last removals on all clips, and decode them.", unit="removals", least=0)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ..base.progress import say
 from ..evaluate.error_rate import count_errors, metric_for
 from ..models.family import Config, family_of
 from ..prune.importance import CRITERIA
-from ..prune.sensitivity_map import Measured, SensitivityMap, matching, ordered, spans, write_map
+from ..prune.sensitivity_map import Measured, SensitivityMap, SensitivitySettings, matching, ordered, spans, write_map
 from ..prune.units import COSTS
 from ..text.normalise import normaliser
 from .effects import candidates, differences, effects, resamples_for, speakers_of
@@ -50,16 +50,6 @@ def make_measure(spec: ProbeSpec) -> Callable[[WorkItem], Answer]:
     return partial(measure, make_probe(spec))
 
 
-@dataclass(frozen=True)
-class SensitivitySettings:
-    """Which sites are tried, at which amounts, and how many are decoded."""
-
-    amounts: tuple[float, ...] = (0.1, 0.25, 0.5)
-    sites: str = ""
-    criterion: str = "taylor"
-    decode: int = 20  # variants that are left at the end: measured on all clips, and decoded
-
-
 def run_map(
     spec: ProbeSpec, settings: SensitivitySettings, out: Path, engine: EngineName = "local", workers: int = 2
 ) -> SensitivityMap:
@@ -79,10 +69,8 @@ def run_map(
 
 def _check(settings: SensitivitySettings) -> None:
     check_known("criterion", settings.criterion, [n for n, c in CRITERIA.items() if "map" not in c.needs])
-    if not settings.amounts or not all(0 < a < 1 for a in settings.amounts):
+    if not settings.amounts:
         raise SecateurError("--amounts are shares between 0 and 1, such as 0.1,0.25,0.5")
-    if settings.decode < 0:
-        raise SecateurError("--decode must be at least 0")
 
 
 class _Run:

@@ -35,7 +35,7 @@ from ..models.checkpoint import untrained
 from ..prune.method import METHODS, check_settings
 from ..prune.settings import BY_METHOD, PruneSettings
 from ..text.normalise import Scheme
-from ..train.settings import TrainSettings
+from ..train.settings import TrainSettings, longest_option
 from .arm import ArmSettings
 from .conditions import Condition
 from .lm import StudyLm
@@ -109,7 +109,7 @@ class StudySettings(Settings):
         (), "Judge on these manifests what is still known: see training.interpolation.", was=("retain_dev",)
     )
     hours: float | None = option(None, "Train on this much audio, whole speakers; left out: all.", unit="h", above=0)
-    longest: float = option(20.0, "Leave longer clips out of training.", unit="s", above=0)
+    longest: float = longest_option()
     seeds: tuple[int, ...] = option((0,), "Run every arm with these seeds.")
     control: str = option("dense", "Compare the arms with this one.")
     normalise: Scheme | None = option(None, "Compare texts by this scheme; see `text.normalise`.")

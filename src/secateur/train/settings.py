@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from ..audio.augment_options import AugmentOptions
 from ..base.errors import SecateurError
@@ -13,6 +13,11 @@ from .mix import MixSettings
 
 L2_SP = 0.01  # for a pretrained start: new speakers are learned as well, and less of the old domain is forgotten
 DISTILLATION = 0.7  # with a teacher that was named
+
+
+def longest_option() -> Any:
+    """The option that leaves long clips out: jobs and studies have one default."""
+    return option(21.0, "Leave longer clips out of training.", unit="s", above=0)
 
 
 @dataclass(frozen=True)
