@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -408,3 +409,24 @@ def test_a_path_in_the_folder_of_another_speaker_is_refused(tmp_path: Path) -> N
     found = foreign.prepared(tmp_path / "meta.csv", tmp_path / "all.jsonl")
     assert [u.text for u in found] == [c.text for c in some[1:]]
     assert "no such audio file" in (tmp_path / "all.left-out.tsv").read_text()
+
+
+@pytest.mark.parametrize("on_disk, written", [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD")])
+@pytest.mark.parametrize("name", ["é1", "Müller/Ångström", "が 1"])
+def test_accents_on_disk_may_be_spelled_otherwise_than_in_the_table(
+    tmp_path: Path, name: str, on_disk: Any, written: Any
+) -> None:
+    [clip] = foreign.clips(1)
+    path = tmp_path / "set" / unicodedata.normalize(on_disk, f"{name}.wav")
+    path.parent.mkdir(parents=True)
+    foreign.separate(path.parent, [clip])
+    (path.parent / f"{clip.name}.wav").rename(path)
+    text = unicodedata.normalize(written, f"path\tsentence\n{name}.wav\thello there\n")
+    foreign.write(tmp_path / "set/list.tsv", text)
+    [found] = foreign.prepared(tmp_path / "set", tmp_path / "table.jsonl")
+    assert (found.text, Path(found.audio).resolve()) == ("hello there", path.resolve())
+    (tmp_path / "set/list.tsv").unlink()
+    beside = tmp_path / "set" / unicodedata.normalize(on_disk, str(Path(name).parent)) / Path(name).name
+    foreign.write(beside.with_name(unicodedata.normalize(written, f"{beside.name}.txt")), "good bye")
+    [found] = foreign.prepared(tmp_path / "set", tmp_path / "paired.jsonl")
+    assert (found.text, Path(found.audio).resolve()) == ("good bye", path.resolve())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -113,9 +114,14 @@ class ForeignSet:
         """Audio files by their name, and by their name without ending."""
         names: dict[str, list[Path]] = {}
         for path in self.audio:
-            for name in {path.name, path.stem}:
+            for name in {composed(path.name), composed(path.stem)}:
                 names.setdefault(name, []).append(path)
         return names
+
+    @cached_property
+    def by_composed_path(self) -> dict[str, Path]:
+        """Audio files by their path with composed letters: a Mac may spell `é` as two characters, a table as one."""
+        return {composed(path): path for path in self.audio}
 
     @cached_property
     def folders_of_audio(self) -> frozenset[Path]:
@@ -192,13 +198,17 @@ class ForeignSet:
             [first, *(base / inside / relative for inside in CLIPS[1:])] if not relative.is_absolute() else [relative]
         )
         located = self._existing(candidates, relative)
+        if located is None:
+            located = next(
+                (self.by_composed_path[c] for c in map(composed, candidates) if c in self.by_composed_path), None
+            )
         if located is not None:
             return located
-        named = self.by_name.get(relative.name)
+        named = self.by_name.get(composed(relative.name))
         if not named and relative.suffix.lower() in AUDIO:  # converted since
-            named = self.by_name.get(relative.stem)
+            named = self.by_name.get(composed(relative.stem))
         if named and len(named) > 1:  # the one that shares most folders with what is written
-            named = [f for f in named if f.as_posix().endswith("/" + "/".join(relative.parts[-2:]))] or named
+            named = [f for f in named if composed(f).endswith(composed("/" + "/".join(relative.parts[-2:])))] or named
         if named and len(named) == 1 and not self._of_another(named[0], relative, base):
             return named[0]
         if not relative.is_absolute() and url_of(base) is None:
@@ -232,6 +242,11 @@ class ForeignSet:
                 if match is not None:
                     return match
         return None
+
+
+def composed(path: Path | str) -> str:
+    """A path with every accent in the character of its letter (NFC), whichever way its file system spells it."""
+    return unicodedata.normalize("NFC", path if isinstance(path, str) else path.as_posix())
 
 
 Reader = Callable[["ForeignSet | str | Path"], Iterator[Recording]]

@@ -14,7 +14,7 @@ from ..base.errors import SecateurError
 from ..base.remote import is_file
 from .annotations.tools import from_tools, tool_of
 from .columns import LOOKED_AT, MEANT, is_prose, plain_name
-from .recording import AUDIO, ForeignSet, Recording, one_at_least
+from .recording import AUDIO, ForeignSet, Recording, composed, one_at_least
 from .rows import Row, RowsOf, read_rows
 from .times import seconds_of
 
@@ -97,7 +97,7 @@ def is_table(source: ForeignSet, path: Path) -> bool:
 
 def _about(source: ForeignSet, path: Path, names: Sequence[str], split: str) -> RowsOf:
     """Where the rows' audio is: in a column, or the one recording that the table lies beside."""
-    beside = [f for f in source.by_name.get(path.stem, []) if f.parent == path.parent]
+    beside = [f for f in source.by_name.get(composed(path.stem), []) if f.parent == path.parent]
     timed = {MEANT.get(plain_name(name)) for name in names}
     alone = len(beside) == 1 and "audio" not in timed and "audio" not in source.settings.columns and "offset" in timed
     return RowsOf(str(path), path.parent, split, beside[0] if alone else None)

@@ -12,7 +12,7 @@ from ...base.remote import absolute, is_file, is_folder, url_of
 from ..annotations.timed_lines import read_labels
 from ..encoding import described
 from ..folders import speaker_pattern
-from ..recording import AUDIO, ForeignSet, LeftOut, ReadSettings, Recording
+from ..recording import AUDIO, ForeignSet, LeftOut, ReadSettings, Recording, composed
 from ..tables import LISTS, SPLITS, TABLES, is_table, read_table, table_rows
 from .beside import has_annotations, read_one, read_paired
 from .corpora import is_keyed, read_aishell, read_an4, read_keyed, read_librispeech, read_speech_commands
@@ -301,5 +301,5 @@ def _tables(source: ForeignSet) -> list[Path]:
     return json or [
         f
         for f in source.ending(*LISTS)
-        if f.parent == source.folder and f.stem not in source.by_name and is_table(source, f)
+        if f.parent == source.folder and composed(f.stem) not in source.by_name and is_table(source, f)
     ]

@@ -15,7 +15,7 @@ from ..annotations.subtitles import notes_on, read_subtitles
 from ..annotations.textgrid import read_textgrid
 from ..annotations.timed_lines import labels_and_others, read_ctm, read_segments, read_stm
 from ..folders import GENERAL
-from ..recording import ForeignSet, Recording
+from ..recording import ForeignSet, Recording, composed
 from ..rows import RowsOf, read_rows
 from ..times import times_in
 from .jsonl import objects
@@ -210,11 +210,12 @@ def _audio_of(source: ForeignSet, path: Path, nearby: Nearby, names: Sequence[st
     possible = [*names, *([path.stem, own, own.rpartition(".")[0]] if alone or not names else [])]  # a.en.srt: a
     elsewhere = False
     for name in filter(None, possible):
-        stem = name if name.lower() in nearby.audio else Path(name).stem
-        some = [f for f in nearby.owners(path, stem) if f.stem.lower() == stem.lower()]
+        stem = composed(name)
+        stem = stem if stem.lower() in nearby.audio else Path(stem).stem
+        some = [f for f in nearby.owners(path, stem) if composed(f.stem.lower()) == stem.lower()]
         if not some and name in names:  # a list for all folders below it
             below = nearby.audio.get(stem.lower(), ())
-            some = [f for f in below if f.stem.lower() == stem.lower() and f.is_relative_to(path.parent)]
+            some = [f for f in below if composed(f.stem.lower()) == stem.lower() and f.is_relative_to(path.parent)]
         if some and nearby.one_recording(some):
             return min(some, key=lambda f: (f.suffix.lower() not in LOSSLESS, f))
         elsewhere |= stem.lower() in nearby.audio  # one of several, or in another speaker's folder

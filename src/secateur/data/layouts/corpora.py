@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...base.errors import SecateurError
 from ...base.remote import is_file
-from ..recording import AUDIO, ForeignSet, Recording
+from ..recording import AUDIO, ForeignSet, Recording, composed
 from ..times import times_in
 from .nearby import PLAIN
 
@@ -116,5 +116,5 @@ def read_aishell(place: ForeignSet | str | Path) -> Iterator[Recording]:
         if audio.stem in texts:
             yield Recording(audio.stem, audio, texts[audio.stem], audio.parent.name, audio.parent.parent.name, "zh")
     for key in texts:
-        if key not in source.by_name:
+        if composed(key) not in source.by_name:
             source.leave_out(key, "no recording of its name")

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..folders import FORMAT, differing, kinds, whose
-from ..recording import AUDIO, ForeignSet
+from ..recording import AUDIO, ForeignSet, composed
 
 # What has times; of several annotations of one recording the first kind counts.
 TIMED = (".textgrid", ".eaf", ".stm", ".vtt", ".srt", ".sbv", ".ctm", ".json")
@@ -27,8 +27,8 @@ def bare_name(path: Path) -> str:
 
 
 def stem_of(path: Path) -> str:
-    """The name of the recording that a text is called after, in lower case."""
-    return bare_name(path).lower()
+    """The name of the recording that a text is called after, in lower case and composed letters."""
+    return composed(bare_name(path).lower())
 
 
 class Nearby:
@@ -42,7 +42,8 @@ class Nearby:
         self.source = source
         self.audio: dict[str, list[Path]] = defaultdict(list)  # by the text's name, in lower case
         for path in source.audio:
-            for name in {path.stem.lower(), MICROPHONE.sub("", path.stem.lower())}:
+            stem = composed(path.stem.lower())
+            for name in {stem, MICROPHONE.sub("", stem)}:
                 self.audio[name].append(path)
         called = [p for p in source.ending(*PLAIN, *TIMED) if stem_of(p) in self.audio]
         self.texts: dict[str, list[Path]] = defaultdict(list)
@@ -52,7 +53,7 @@ class Nearby:
         self._whose = lru_cache(maxsize=None)(lambda folder: whose(self._folders(folder)))
         self._names = source.names_of_folders
         self._text_names = {name for p in {p.parent for p in called} for name in self._whose(p)}
-        exact = {(f.parent, f.stem.lower()) for f in source.audio}
+        exact = {(f.parent, composed(f.stem.lower())) for f in source.audio}
         self._some_beside = any((p.parent, stem_of(p)) in exact for p in called)
         self._apart = lru_cache(maxsize=1 << 18)(self._between)
         self._places = lru_cache(maxsize=1 << 12)(self._by_place)
@@ -94,8 +95,10 @@ class Nearby:
 
     def owners(self, path: Path, name: str = "") -> list[Path]:
         """The recordings nearest to a text that may be meant by it, which is called `name`, or as its file."""
-        nearest = self._nearest(name.lower() or stem_of(path), path.parent, texts=False)
-        exact = [f for f in nearest if f.stem == (name or bare_name(path))]  # beside `a.wav` there may be `A.wav`
+        nearest = self._nearest(composed(name.lower()) or stem_of(path), path.parent, texts=False)
+        exact = [
+            f for f in nearest if composed(f.stem) == composed(name or bare_name(path))
+        ]  # beside `a.wav` there may be `A.wav`
         others = {f.stem.lower() for f in nearest} - {f.stem.lower() for f in exact}
         return [f for f in nearest if f in exact or not exact or f.stem.lower() in others]
 
@@ -107,7 +110,7 @@ class Nearby:
 
     def text_of(self, audio: Path) -> tuple[Path | None, str, str]:
         """The text of a recording; or None, why there is none, and which text it may be."""
-        stem = audio.stem.lower()
+        stem = composed(audio.stem.lower())
         stem = stem if stem in self.texts else MICROPHONE.sub("", stem)
         mine = [path for path in self._nearest(stem, audio.parent, texts=True) if audio in self.owners(path)]
         if not mine:
