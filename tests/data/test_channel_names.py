@@ -121,3 +121,16 @@ def test_objects_around_rows(folder: Path, indent: int | None) -> None:
         assert {r.audio.name: r.text for r in read_set(path).recordings} == texts
     path = foreign.write(folder / "set.json", json.dumps(speechbrain))
     assert [(r.id, r.speaker) for r in read_set(path).recordings] == [("x", "s"), ("y", "s")]
+
+
+@pytest.mark.parametrize(
+    "written, words",
+    [
+        ("<o,f0,male> it 's {UH} good(2) and we don 't", "it's {UH} good and we don't"),
+        ("they 'LL read(12)", "they'LL read"),
+        ("<o> the boys ' room (2) f(x) 'em 's", "the boys ' room (2) f(x) 'em's"),
+        ("l' homme 'so", "l' homme 'so"),
+    ],
+)
+def test_words_of_an_stm_are_whole_and_without_their_pronunciation(written: str, words: str) -> None:
+    assert [s.text for s in read_stm(f"talk 1 anna 0.0 2.0 {written}")[0]] == [words]

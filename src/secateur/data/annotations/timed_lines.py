@@ -15,6 +15,8 @@ LABEL = re.compile(rf"^({NUMBER})\t({NUMBER})(?:\t(.*))?$")
 SPACED = re.compile(r"^(\d+[.,]\d+)[ \t]+(\d+[.,]\d+)[ \t]+(\D.*)$")
 ARROW = re.compile(rf"^\[?\s*({CLOCK}|\d+\.\d+s?)\s*(?:-+>|–|-)\s*({CLOCK}|\d+\.\d+s?)\s*\]?:?\s+(.+)$")
 IGNORED = "ignore_time_segment_in_scoring"
+PRONUNCIATION = re.compile(r"(?<=[^\W\d_])\(\d{1,2}\)(?=\s|$)")
+CLITIC = re.compile(r"(?<=[^\W\d_])\s+(?=['’](?:s|t|re|ve|ll|d|m)(?:\s|$))", re.IGNORECASE)
 
 
 def read_labels(text: str) -> list[TimedText] | None:
@@ -70,7 +72,10 @@ def read_ctm(text: str) -> tuple[list[TimedText], list[str]]:
 
 
 def read_stm(text: str) -> tuple[list[TimedText], list[str]]:
-    """Segments of a NIST STM (`RECORDING CHANNEL SPEAKER START END [<LABEL>] TEXT`), and the lines that are none."""
+    """Segments of a NIST STM (`RECORDING CHANNEL SPEAKER START END [<LABEL>] TEXT`), and the lines that are none.
+
+    As TED-LIUM writes them, `it 's` is one word, and `good(2)` is `good` in its second pronunciation.
+    """
     segments, odd, channels = [], [], []
     for number, line in _lines(text):
         parts = line.split(maxsplit=5)
@@ -79,6 +84,7 @@ def read_stm(text: str) -> tuple[list[TimedText], list[str]]:
             odd.append(f"line {number}")
             continue
         words = re.sub(r"^<[^<>\s]*>\s*", "", parts[5]) if len(parts) > 5 else ""
+        words = CLITIC.sub("", PRONUNCIATION.sub("", words))
         if words.strip().lower() != IGNORED:
             speaker = "" if parts[2].lower() in ("unknown", "inter_segment_gap") else parts[2]
             segments.append(TimedText(start, end, words.strip(), speaker, parts[0]))
