@@ -42,6 +42,7 @@ def test_words_that_no_option_takes(
     (tmp_path / "-call.wav").write_bytes(b"")
     for words, expected in (
         (["adapt", "--train", "a.jsonl", "b.jsonl", "--out", "x"], "'b.jsonl' belongs to no option"),
+        (["evaluate", "tiny.en", "a.jsonl", "b.jsonl"], "MODEL MANIFEST are all"),
         (["transcribe", "-call.wav"], "write ./-call.wav"),
         (["transcribe", "-calls.wav"], "unknown option '-calls.wav'"),
     ):

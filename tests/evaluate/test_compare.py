@@ -94,6 +94,10 @@ def test_command_line_mistakes_are_one_line(tmp_path: Path, capsys: pytest.Captu
     assert "missing.json: no such file" in capsys.readouterr().err
     assert main(["compare", "tiny.en", str(tmp_path / "a.json")]) == 2
     assert "give a MANIFEST" in capsys.readouterr().err
+    files = [str(tmp_path / "a.json")] * 2
+    for words, named in (("m.jsonl", "MANIFEST"), ("--normalise=cased", "--normalise"), ("--beam=3", "--beam")):
+        assert main(["compare", *files, words]) == 2
+        assert f"{named} has no effect on result files" in capsys.readouterr().err
 
 
 def test_markdown_table_is_generated_from_results() -> None:

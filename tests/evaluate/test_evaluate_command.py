@@ -102,3 +102,23 @@ def test_several_languages_in_one_manifest(speech: Path, tmp_path: Path, capsys:
     assert "mean of the 2 languages" in shown.out and "an English-only model on Chinese" in shown.err
     result = read_result(out)
     assert [(one.language, one.metric) for one in result.languages] == [("en", "wer"), ("zh", "cer")]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--patience 2", "--patience has no effect without --beam"),
+        ("--length-penalty 1 --beam 1", "--length-penalty has no effect without --beam"),
+        ("--lm-weight 0.3", "--lm-weight has no effect without --lm"),
+        ("--unknown=-3 --beam 4", "--unknown has no effect without --lm"),
+        ("--vad-threshold 0.4", "--vad-threshold has no effect without --vad on"),
+        ("--best-of 3", "--best-of has no effect without --temperatures"),
+        ("--language french", "knows English only"),
+    ],
+)
+def test_what_decoding_would_ignore_is_refused(
+    tiny_en: Path, speech: Path, words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = speech / "librispeech-mini" / "test.jsonl"
+    assert main(["evaluate", str(tiny_en), str(manifest), "--limit", "1", "--device", "cpu", *words.split()]) == 2
+    assert message in capsys.readouterr().err

@@ -50,3 +50,16 @@ def test_a_difference_above_the_tolerance_is_exit_code_2(
 def test_an_unknown_precision_is_exit_code_2(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(checkpoint), "--out", str(checkpoint.parent / "out"), "--precision", "int9"]) == 2
     assert "int8" in capsys.readouterr().err
+
+
+def test_options_of_other_formats_are_refused_and_no_note_precedes_a_refusal(
+    checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, expected in (
+        (("--largest", "1"), "--largest goes with --format transformers"),
+        (("--format", "ggml", "--precision", "int8"), "does not store int8"),
+        (("--format", "sherpa"), "'sherpa' cannot be written"),
+    ):
+        assert main(["export", str(checkpoint), "--out", str(checkpoint.parent / "out"), *words]) == 2
+        err = capsys.readouterr().err
+        assert expected in err and "note:" not in err

@@ -221,6 +221,7 @@ def test_shared_speakers_are_refused(place: Path, tmp_path: Path) -> None:
         ("[arms.units.prune]", "[arms.units.prun]", "did you mean 'prune'"),
         ("[arms.units.prune]", "[arms.units]\ncontrol = 'dence'", None),
         ("steps = 4", "stepps = 4", "did you mean 'steps'"),
+        ("[arms.units.prune]", "[arms.units.prune]\nremove = 0.5", "leave one out"),
     ],
 )
 def test_misspelt_studies_are_one_line(place: Path, tmp_path: Path, old: str, new: str, message: str | None) -> None:

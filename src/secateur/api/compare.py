@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.errors import SecateurError
-from ..base.options import Settings, option
+from ..base.options import Settings, changed_fields, option
 from ..decode.options import DecodingOptions
 from ..evaluate.decoded import PLAIN
 from ..text.normalise import Scheme
@@ -42,12 +42,19 @@ def compare(settings: CompareSettings) -> Comparison:
     """Compare two results, or two models on a manifest: paired bootstrap over speakers.
 
     Raises:
-        SecateurError: files that are no results, models without a manifest, results of different clips.
+        SecateurError: files that are no results, models without a manifest, results of different clips, options of
+            decoding where nothing is decoded.
     """
     from ..evaluate.compare import compare as compared
 
     sources = settings.a, settings.b
     read = [_read(source, settings.manifest) for source in sources]  # of both, before the first is decoded
+    if all(read):
+        own = [one.name for one in changed_fields(settings) if one.name in ("limit", "normalise", "manifest")]
+        own += [f.name for f in fields(PLAIN) if getattr(settings.decoding, f.name) != getattr(PLAIN, f.name)]
+        if own:
+            what = "MANIFEST" if own[0] == "manifest" else "--" + own[0].replace("_", "-")
+            raise SecateurError(f"{what} has no effect on result files, which are decoded already: leave it out")
     a, b = (known or _decoded(source, settings) for known, source in zip(read, sources, strict=True))
     # Models may share a name (the same run's files): then the sources tell them apart.
     names = (settings.a, settings.b) if a[0].model == b[0].model else None

@@ -11,7 +11,8 @@ from ..base.errors import SecateurError
 from ..base.files import Json, folder_bytes
 from ..base.options import Settings, option, same_as, to_dict
 from ..base.progress import say
-from ..decode.options import DecodingOptions
+from ..decode.options import DecodingOptions, check_decoding
+from ..decode.prompt import chosen
 from ..evaluate.decoded import PLAIN, decoded, note_other_languages
 from ..runtime.writing import WritingSettings
 from ..text.languages import base_language
@@ -183,6 +184,7 @@ def _check(options: EvaluateSettings) -> None:
     from ..data.manifest import read_manifest
     from ..evaluate.breakdown import check_extra
 
+    check_decoding(options.how(), replace(options, decoding=PLAIN).how())
     for path in (options.manifest, options.correct, options.correct_lm, options.tune_on, *options.decoding.lm):
         if path is not None and not path.exists():
             raise SecateurError(f"{path}: no such file")
@@ -273,13 +275,15 @@ def _checkpoint(options: EvaluateSettings) -> Prepared:
         recogniser = load_checkpoint_recogniser(fetch(options.model), options.threads, str(device))
         return _with_recogniser(recogniser, options, settings)
     network, text = load_model(options.model)
+    tokens, asked = getattr(network.config, "tokens", None), options.decoding.language
+    own = None if tokens is None or asked is None else chosen(tokens, asked)
     seconds = batch_seconds(device) if options.batch_seconds is None else options.batch_seconds
 
     def transcribe(utterances: list[Utterance]) -> list[str]:
         """As `adapt` and studies decode, batches included: a model has one error rate on the same clips."""
         note_other_languages(network.config, utterances)
         bank = AudioBank.read(utterances, device, network.config.front_end.sample_rate, label="")
-        spoken = [u.language for u in utterances]
+        spoken = [own or u.language for u in utterances]
         return task_of(network.config).transcribe(network.to(device), text, bank, spoken, seconds, "transcribing")
 
     return transcribe, network.config, settings | decoding(options) | {"batch_seconds": seconds}

@@ -117,11 +117,6 @@ def export(settings: ExportSettings) -> Json:
         _check_precision(settings, precision)
     _check_not_exported(settings.model)
     config = read_config(fetch(settings.model) / "config.json")
-    if settings.format != "onnx" and getattr(config, "padded", True) is False:
-        say(
-            f"note: {config.name} was made for clips of their own length, and what reads {settings.format} pads them "
-            f"to {config.max_seconds:g} s: texts and error rate may differ from those measured here; measure there"
-        )
     check_conditions(settings, by_condition, config)
     check_nibbles(settings)
     _check_vocabulary(settings, config)
@@ -129,6 +124,12 @@ def export(settings: ExportSettings) -> Json:
     if settings.format != "onnx":
         storage = storage_of(settings.format, config, precision, settings.largest)
         precision = storage.precision if storage else precision
+        if getattr(config, "padded", True) is False:
+            say(
+                f"note: {config.name} was made for clips of their own length, and what reads {settings.format} pads "
+                f"them to {config.max_seconds:g} s: texts and error rate may differ from those measured here; measure "
+                "there"
+            )
     expected = check_room(config, precision, settings.out, four_bits=settings.four_bits)
     if settings.check:
         return {"check": True, "family": config.family, "formats": formats_of(config), "bytes": expected}
@@ -218,6 +219,9 @@ def check_together(settings: ExportSettings, precision: str, by_condition: Mappi
             f"--{given[0].replace('_', '-')} goes with --format onnx: leave it out for {settings.format}, which is "
             "written as the model is"
         )
+    whole = settings.format in ("onnx", "ctranslate2", "ggml", "sherpa", "peft")
+    if whole and any(one.name == "largest" for one in changed_fields(settings)):
+        raise SecateurError("--largest goes with --format transformers: leave it out, or name that format")
     if (settings.format == "peft") != (settings.base is not None):
         raise SecateurError("--format peft writes an adapter of --base MODEL, what tuning started from: give both")
     if settings.base is not None:

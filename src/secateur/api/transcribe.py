@@ -15,7 +15,7 @@ from ..base.errors import SecateurError
 from ..base.files import Json, write_text
 from ..base.options import Settings, changed_fields, option, to_dict
 from ..base.progress import say, track
-from ..decode.options import DecodingOptions
+from ..decode.options import DecodingOptions, check_decoding
 from ..decode.segments import Format, names_manifest, one_file
 from ..runtime.subtitles import TIMED, SubtitleSettings
 from ..runtime.writing import Rewrite, WritingSettings, rewriter
@@ -106,11 +106,9 @@ def _note_ignored(options: TranscribeSettings) -> None:
     """Say which options of subtitles do nothing; refuse others without effect.
 
     Raises:
-        SecateurError: --raw-rate without standard input, settings of the voice activity detector that is off.
+        SecateurError: --raw-rate without standard input, settings of decoding that would do nothing.
     """
-    idle = [one.name.replace("_", "-") for one in changed_fields(options.decoding) if one.name.startswith("vad_")]
-    if idle and options.decoding.vad == "off":
-        raise SecateurError(f"--{idle[0]} has no effect with --vad off: leave out one of them")
+    check_decoding(options.decoding, DecodingOptions())
     if options.raw_rate is not None and "-" not in options.inputs:
         how = f"secateur transcribe - --raw-rate {options.raw_rate} < FILE"
         raise SecateurError(f"--raw-rate is of standard input, and files say their rate: leave it out, or  {how}")

@@ -255,7 +255,9 @@ class Parser(argparse.ArgumentParser):
                 near = f" (here it is '--{ours}')" if ours else either(ends) or _nearest_flag(flag, known)
                 message = f"unknown option '{wrong}'{near}; see  {self.prog} --help"
             if not wrong.startswith("-"):
-                message = f"'{wrong}' belongs to no option: values of one option are separated by commas"
+                places = [str(action.metavar or action.dest) for action in self._actions if not action.option_strings]
+                after = f", and {' '.join(places)} are all that this command takes without one" if places else ""
+                message = f"'{wrong}' belongs to no option: values of one option are separated by commas{after}"
             elif not wrong.startswith("--") and Path(wrong).exists():
                 message = f"'{wrong}' looks like an option: write ./{wrong}"
         named = re.fullmatch(r"argument (--[\w.-]+): expected one argument", message)

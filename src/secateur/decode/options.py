@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -154,3 +154,29 @@ class DecodingOptions(Settings):
             language_tag(self.language)  # an error for a language that nobody knows
         if not self.temperatures:
             raise SecateurError("temperatures must be one or more numbers from 0 up")
+
+
+OF_LM = ("lm_weight", "lm_shares", "word_bonus", "blank_penalty", "unknown")
+
+
+def check_decoding(options: DecodingOptions, usual: DecodingOptions) -> None:
+    """Refuse what was set otherwise than in `usual` and would do nothing.
+
+    Raises:
+        SecateurError: settings of a detector that is off, of a beam, of a language model or of samples that are not
+            asked for.
+    """
+    given = [one.name for one in fields(options) if getattr(options, one.name) != getattr(usual, one.name)]
+    needs = {name: "--vad on" for name in given if name.startswith("vad_") and options.vad == "off"}
+    if not options.lm:
+        needs |= dict.fromkeys(OF_LM, "--lm")
+        if options.beam == 1:
+            needs |= dict.fromkeys(("patience", "length_penalty"), "--beam 2")
+    if not any(options.temperatures):
+        needs |= dict.fromkeys(("best_of", "seed"), "--temperatures 0,0.2")
+    for name in given:
+        if name in needs:
+            flag = name.replace("_", "-")
+            if name.startswith("vad_") and usual.vad != "off":
+                raise SecateurError(f"--{flag} has no effect with --vad off: leave out one of them")
+            raise SecateurError(f"--{flag} has no effect without {needs[name]}: set both, or leave it out")

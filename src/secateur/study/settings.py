@@ -152,7 +152,7 @@ def read_study(path: Path) -> StudySettings:
         SecateurError: a key that nothing knows (with the nearest), a wrong type, a control or teacher that is no arm.
     """
     study = from_dict(StudySettings, read_toml(path), str(path))
-    study = replace(study, arms=_spelled_out(study.arms))
+    study = replace(study, arms=_spelled_out(study.arms, str(path)))
     for name, arm in study.arms.items():
         arm_settings(study, name, 0, str(path))
         members = [("soup", run_of(one)[0]) for one in arm.soup if "/" not in one]
@@ -243,12 +243,18 @@ def _check_order(study: StudySettings, where: str) -> None:
         done |= ready
 
 
-def _spelled_out(arms: Mapping[str, StudyArm]) -> dict[str, StudyArm]:
-    """Arms with `targets` become one arm a target."""
+def _spelled_out(arms: Mapping[str, StudyArm], where: str) -> dict[str, StudyArm]:
+    """Arms with `targets` become one arm a target.
+
+    Raises:
+        SecateurError: an arm that says in its own [prune] how much goes, too.
+    """
     arms_by_name: dict[str, StudyArm] = {}
     for name, arm in arms.items():
         if not arm.targets:
             arms_by_name[name] = arm
+        elif both := next((key for key in ("remove", "amounts", "target") if key in (arm.prune or {})), None):
+            raise SecateurError(f"{where}: arms.{name}: targets and prune.{both} both say how much goes: leave one out")
         for target in arm.targets:
             pruned = (arm.prune or {}) | {"remove": target}
             arms_by_name[f"{name}-{100 * target:g}"] = replace(arm, prune=pruned, targets=())
