@@ -109,6 +109,7 @@ def test_several_languages_in_one_manifest(speech: Path, tmp_path: Path, capsys:
     [
         ("--patience 2", "--patience has no effect without --beam"),
         ("--length-penalty 1 --beam 1", "--length-penalty has no effect without --beam"),
+        ("--conditions nonspeech --patience 2", "--patience has no effect without --beam"),
         ("--lm-weight 0.3", "--lm-weight has no effect without --lm"),
         ("--unknown=-3 --beam 4", "--unknown has no effect without --lm"),
         ("--vad-threshold 0.4", "--vad-threshold has no effect without --vad on"),

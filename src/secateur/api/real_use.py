@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.errors import SecateurError
-from ..decode.options import DecodingOptions
+from ..decode.options import DecodingOptions, check_decoding
 from ..evaluate.decoded import PLAIN
 from .compare import CompareSettings
 from .evaluate import EvaluateSettings, is_exported, located
@@ -33,6 +33,7 @@ def measure(settings: EvaluateSettings) -> Results:
             raise SecateurError(f"--{flag} does not go with --conditions: leave out one of the two")
     if settings.nonspeech is not None and "nonspeech" not in names:
         raise SecateurError("--nonspeech goes with --conditions nonspeech: add it, or leave out --nonspeech")
+    check_decoding(settings.how(), replace(settings, decoding=PLAIN).how())
     model = located(settings.model)
     how = DecodingOptions() if settings.decoding == PLAIN else replace(settings, fallback=True).how()
     results = of_model(
