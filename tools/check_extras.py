@@ -75,7 +75,7 @@ def parquet() -> None:
 
 def tensorboard() -> None:
     """A training log."""
-    from secateur.train.loop import write_events
+    from secateur.train.tensorboard import write_events
 
     write_events(Path(), {"step": 1})
 

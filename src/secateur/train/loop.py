@@ -8,14 +8,12 @@ import time
 from contextlib import nullcontext
 from dataclasses import replace
 from operator import attrgetter
-from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from ..base.errors import SecateurError
-from ..base.extras import require
 from ..base.files import Json, write_text
 from ..base.options import to_dict
 from ..base.progress import say, track
@@ -35,6 +33,7 @@ from .settings import TrainSettings
 from .sharding import Shards, held, sharded
 from .state import load_optimizer, load_state, optimizer_tensors, save_state, with_prefix
 from .stream import Mix, batch_stream, epoch_steps
+from .tensorboard import write_events
 
 __all__ = ["TrainingRun", "frozen_copy", "total_steps", "train"]
 
@@ -301,19 +300,3 @@ def frozen_copy(model: Net) -> Net:
     for parameter in teacher.parameters():
         parameter.requires_grad_(False)
     return teacher
-
-
-def write_events(folder: Path, entry: Json) -> None:
-    """Add the numbers of one log entry, at its step, to `folder`/tensorboard.
-
-    Raises:
-        SecateurError: tensorboard is not installed.
-    """
-    require("tensorboard", "tensorboard")
-    from torch.utils.tensorboard import SummaryWriter
-
-    writer = SummaryWriter(str(folder / "tensorboard"))
-    for name, value in entry.items():
-        if isinstance(value, int | float) and name not in ("step", "total"):
-            writer.add_scalar(name, value, entry["step"])
-    writer.close()
