@@ -43,7 +43,7 @@ def option(
     reached, `above` and `below` may not; of a tuple they bound every value. `choices` names registries, imported when
     needed ("module:attribute", a space between), where a `Literal` cannot list the values. `advanced` options come last
     in `--help`. Those of a `flat` part need no prefix, unless another has the same name. `was` lists earlier names,
-    `elsewhere` what other programs call it: a command line that has them is told the name here.
+    `elsewhere` the names that other programs have for it: the error for one of them gives ours.
     `goes_with` names the field of the class without which this one does nothing. `writes`: see `check_outputs`.
     """
     about = {

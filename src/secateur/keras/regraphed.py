@@ -18,7 +18,7 @@ import keras
 
 from ..base.errors import SecateurError
 from .causes import cause
-from .resized import addresses_of, at, replace
+from .resized import addresses_of, at, replace, saved_class
 
 NAME = "Regraphed"
 OWN = "own"  # in the description of a graph: the model as its class makes it
@@ -74,7 +74,7 @@ def _hold(model: Any, base: Any, description: Config, made: dict[int, Any]) -> N
     """The class of `base` for `model`, and what `base` holds, with what was made in the place of its layers."""
     held = {**vars(base), **(vars(base).get("_modules") or {})}
     kept = {*vars(model), *(vars(model).get("_modules") or {}), *_compiled()}
-    model.__class__ = _class_of(_class(base))
+    model.__class__ = saved_class(_Regraphed, _class(base), NAME)
     for name, value in held.items():
         if isinstance(value, keras.metrics.Metric) and name not in kept:
             setattr(model, name, type(value).from_config(value.get_config()))
@@ -149,15 +149,4 @@ class _Regraphed:
         return model
 
 
-CLASSES: dict[type, type] = {}
-
-
-def _class_of(base: type) -> type:
-    """The class of such models of `base`, which Keras saves under one name for all."""
-    if base not in CLASSES:
-        made = type(base.__name__, (_Regraphed, base), {"__module__": base.__module__, "__doc__": base.__doc__})
-        CLASSES[base] = keras.saving.register_keras_serializable("secateur", NAME)(made)
-    return CLASSES[base]
-
-
-_class_of(keras.Model)  # so that Keras knows the name
+saved_class(_Regraphed, keras.Model, NAME)  # so that Keras knows the name

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -217,7 +218,8 @@ def resized(config: Config) -> Any:
         if config["call"]:
             layer(*symbolic(config["call"]))
 
-    layer.__class__ = _class_of(type(layer))
+    base: type = type(layer)
+    layer.__class__ = saved_class(_Resized, base, NAME)
     vars(layer).update(_resized=config, build=build)  # Keras would track what is in the config
     if layer.built:  # by its own `from_config`
         build()
@@ -233,15 +235,12 @@ def _tuples(shape: object) -> Any:
     return [_tuples(one) for one in shape] if isinstance(shape, list | tuple) else shape
 
 
-CLASSES: dict[type, type] = {}
+@cache
+def saved_class(own: type, base: type, name: str) -> type:
+    """`base` with the methods of `own`; Keras saves all such classes under the one `name`."""
+    made = type(base.__name__, (own, base), {"__module__": base.__module__, "__doc__": base.__doc__})
+    registered: type = keras.saving.register_keras_serializable("secateur", name)(made)
+    return registered
 
 
-def _class_of(base: type) -> type:
-    """The class of resized layers of `base`, which Keras saves under one name for all."""
-    if base not in CLASSES:
-        made = type(base.__name__, (_Resized, base), {"__module__": base.__module__, "__doc__": base.__doc__})
-        CLASSES[base] = keras.saving.register_keras_serializable("secateur", NAME)(made)
-    return CLASSES[base]
-
-
-_class_of(keras.layers.Layer)  # so that Keras knows the name
+saved_class(_Resized, keras.layers.Layer, NAME)  # so that Keras knows the name
